@@ -1,0 +1,86 @@
+//! Immutable byte strings under names that the server itself makes.
+
+use std::io;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+
+/// Bytes as they arrive or leave, in pieces of the sender's choice.
+pub type BlobStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + 'static>>;
+
+/// The name of a blob: 32 lower-case hexadecimal digits, drawn at random by the caller.
+///
+/// Names given by users never become blob names, so no path can be smuggled through one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlobId(Box<str>);
+
+impl BlobId {
+    /// Accepts 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let ok = text.len() == 32
+            && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        ok.then(|| Self(text.into()))
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A part of a blob, in bytes from its start. `start <= end <= size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The first byte wanted.
+    pub start: u64,
+    /// One past the last byte wanted.
+    pub end: u64,
+}
+
+/// Why a blob could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// No blob has this name.
+    #[error("blob {} does not exist", .0.as_str())]
+    NotFound(BlobId),
+    /// The bytes being stored could not be read to their end; nothing was kept.
+    #[error("the incoming bytes ended early")]
+    Source(#[source] io::Error),
+    /// The store itself failed.
+    #[error("the blob store failed to {action}")]
+    Store {
+        /// What was being done.
+        action: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Keeps immutable blobs. The metadata of objects (keys, times, types) is not its business.
+///
+/// Promises that the contract suite checks on each implementation:
+/// a blob is visible whole or not at all; after `put` returns it survives power loss; a `put`
+/// that fails leaves nothing readable; `delete` of an absent blob succeeds; an open read goes on
+/// to its end although the blob is deleted meanwhile; memory use does not grow with blob size.
+#[async_trait]
+pub trait BlobStore: Send + Sync + std::fmt::Debug {
+    /// Stores `bytes` durably as `id`, which must be unused, and gives their number.
+    async fn put(&self, id: &BlobId, bytes: BlobStream) -> Result<u64, BlobError>;
+
+    /// Stores the concatenation of `parts` durably as `id`, and gives its size in bytes.
+    async fn concat(&self, id: &BlobId, parts: &[BlobId]) -> Result<u64, BlobError>;
+
+    /// The bytes of a blob within `range`; a range beyond the end is cut to it.
+    async fn get(&self, id: &BlobId, range: ByteRange) -> Result<BlobStream, BlobError>;
+
+    /// Removes a blob, now or soon.
+    async fn delete(&self, id: &BlobId) -> Result<(), BlobError>;
+
+    /// Every stored blob in no order, for the collection of those nobody names any more.
+    async fn list(&self) -> Result<Vec<BlobId>, BlobError>;
+}
