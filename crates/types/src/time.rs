@@ -97,8 +97,8 @@ impl Timestamp {
     pub fn from_amz_date(text: &str) -> Result<Self, TimestampError> {
         let err = || TimestampError(text.to_owned());
         let civil = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).map_err(|_| err())?;
-        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| err())?;
-        Ok(Self::from_millis(zoned.timestamp().as_millisecond()))
+        let instant = jiff::tz::Offset::UTC.to_timestamp(civil).map_err(|_| err())?;
+        Ok(Self::from_millis(instant.as_millisecond()))
     }
 
     /// Reads an HTTP date (RFC 9110 §5.6.7, the preferred form).
@@ -106,8 +106,8 @@ impl Timestamp {
         let err = || TimestampError(text.to_owned());
         let pattern = "%a, %d %b %Y %H:%M:%S GMT";
         let civil = jiff::civil::DateTime::strptime(pattern, text).map_err(|_| err())?;
-        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| err())?;
-        Ok(Self::from_millis(zoned.timestamp().as_millisecond()))
+        let instant = jiff::tz::Offset::UTC.to_timestamp(civil).map_err(|_| err())?;
+        Ok(Self::from_millis(instant.as_millisecond()))
     }
 }
 
