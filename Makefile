@@ -1,0 +1,36 @@
+# The one command set for people and for CI. Each target says what it does with `make help`.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check e2e bench codegen oracles
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install once what the machine lacks; a second run changes nothing
+	@scripts/setup all
+
+demo: ## run the article's programs against a fresh server and show what they made
+	@scripts/setup system client
+	@cargo xtask demo
+
+test: ## everything that must hold before a change is accepted, with one summary
+	@scripts/setup all
+	@cargo xtask test
+
+check: ## the quick part: format, lints, house rules, generated code
+	@cargo xtask test lints
+
+e2e: ## the Python clients against the real binary
+	@scripts/setup system client
+	@cargo xtask test e2e
+
+bench: ## measure start-up, memory and job overhead of the real binary
+	@scripts/setup system client
+	@cargo xtask bench
+
+codegen: ## regenerate wire types and support tables from models/
+	@cargo xtask codegen
+
+oracles: ## recompute expected values with the reference tools
+	@scripts/setup client
+	@scripts/oracles
