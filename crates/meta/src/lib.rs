@@ -1,0 +1,23 @@
+//! The metadata store: transactions, migrations, the resource table and the event outbox.
+//!
+//! Owns the database driver and the tables that every engine shares: `resources`, `tags`,
+//! `settings` and `events`. Engines own their own tables beside these and reach them through
+//! [`Tx`] and [`Reader`] with SQL that both SQLite and PostgreSQL accept; no other crate names a
+//! driver. This crate must never know what a job, an object or a protocol is.
+//!
+//! Start at [`Meta::write`]: every change of the product goes through it, together with the
+//! [`Event`](sightline_types::Event) that records it.
+
+mod database;
+mod error;
+mod migrate;
+pub mod outbox;
+pub mod resource;
+pub mod settings;
+pub mod tags;
+mod value;
+mod writer;
+
+pub use database::{Meta, MetaOptions};
+pub use error::MetaError;
+pub use value::{FromValue, Reader, Row, Tx, Value};

@@ -1,0 +1,207 @@
+//! Values, rows and the two views of a transaction, free of the driver's types.
+
+use std::ops::Deref;
+
+use rusqlite::types::ValueRef;
+use sightline_types::Timestamp;
+
+use crate::MetaError;
+
+/// A value that a statement takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// SQL's NULL.
+    Null,
+    /// A whole number.
+    Integer(i64),
+    /// A floating number.
+    Real(f64),
+    /// A text.
+    Text(String),
+}
+
+macro_rules! value_from {
+    ($($source:ty => $make:expr),+ $(,)?) => {
+        $(impl From<$source> for Value {
+            fn from(source: $source) -> Self {
+                $make(source)
+            }
+        })+
+    };
+}
+
+value_from! {
+    i64 => Value::Integer,
+    i32 => |n: i32| Value::Integer(n.into()),
+    u32 => |n: u32| Value::Integer(n.into()),
+    bool => |b: bool| Value::Integer(b.into()),
+    f64 => Value::Real,
+    String => Value::Text,
+    &str => |s: &str| Value::Text(s.to_owned()),
+    &String => |s: &String| Value::Text(s.clone()),
+    Timestamp => |t: Timestamp| Value::Integer(t.millis()),
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(source: Option<T>) -> Self {
+        source.map_or(Self::Null, Into::into)
+    }
+}
+
+/// Makes the parameter list of a statement: `params![name, at]` for `$1` and `$2`.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        &[$($crate::Value::from($value)),*] as &[$crate::Value]
+    };
+}
+
+/// A type that a column can be read as.
+pub trait FromValue: Sized {
+    /// What the type is called in errors.
+    const NAME: &'static str;
+
+    /// Reads the value, or gives `None` when it has another form.
+    fn from_value(value: ValueRef<'_>) -> Option<Self>;
+}
+
+macro_rules! from_value {
+    ($($target:ty, $name:literal, $pattern:pat => $read:expr;)+) => {
+        $(impl FromValue for $target {
+            const NAME: &'static str = $name;
+
+            #[expect(clippy::wildcard_enum_match_arm, reason = "any other form is the error")]
+            fn from_value(value: ValueRef<'_>) -> Option<Self> {
+                match value {
+                    $pattern => $read,
+                    _ => None,
+                }
+            }
+        })+
+    };
+}
+
+from_value! {
+    i64, "a whole number", ValueRef::Integer(n) => Some(n);
+    u32, "a whole number", ValueRef::Integer(n) => u32::try_from(n).ok();
+    u64, "a whole number", ValueRef::Integer(n) => u64::try_from(n).ok();
+    bool, "a truth value", ValueRef::Integer(n) => Some(n != 0);
+    f64, "a number", ValueRef::Real(n) => Some(n);
+    String, "a text", ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).ok();
+    Timestamp, "a time", ValueRef::Integer(n) => Some(Timestamp::from_millis(n));
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    const NAME: &'static str = T::NAME;
+
+    fn from_value(value: ValueRef<'_>) -> Option<Self> {
+        if matches!(value, ValueRef::Null) {
+            Some(None)
+        } else {
+            T::from_value(value).map(Some)
+        }
+    }
+}
+
+/// One row of an answer.
+#[derive(Debug)]
+pub struct Row<'r>(&'r rusqlite::Row<'r>);
+
+impl Row<'_> {
+    /// The value of the column with this index, counted from zero.
+    pub fn get<T: FromValue>(&self, column: usize) -> Result<T, MetaError> {
+        let value = self.0.get_ref(column)?;
+        T::from_value(value).ok_or(MetaError::Column {
+            column,
+            found: form_name(value),
+            expected: T::NAME,
+        })
+    }
+}
+
+fn form_name(value: ValueRef<'_>) -> &'static str {
+    match value {
+        ValueRef::Null => "nothing",
+        ValueRef::Integer(_) => "a whole number",
+        ValueRef::Real(_) => "a number",
+        ValueRef::Text(_) => "a text",
+        ValueRef::Blob(_) => "bytes",
+    }
+}
+
+/// A consistent view of the store that only reads.
+#[derive(Debug)]
+pub struct Reader<'c>(pub(crate) &'c rusqlite::Connection);
+
+impl Reader<'_> {
+    /// All rows of an answer, each turned into a `T` by `read`.
+    pub fn query<T>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, MetaError>,
+    ) -> Result<Vec<T>, MetaError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(&Row(row))?);
+        }
+        Ok(found)
+    }
+
+    /// The first row of an answer, if it has one.
+    pub fn query_one<T>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        read: impl FnOnce(&Row<'_>) -> Result<T, MetaError>,
+    ) -> Result<Option<T>, MetaError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        let mut rows = statement.raw_query();
+        rows.next()?.map(|row| read(&Row(row))).transpose()
+    }
+}
+
+/// A transaction that may change the store. It reads its own changes.
+#[derive(Debug)]
+pub struct Tx<'c>(pub(crate) Reader<'c>);
+
+impl<'c> Deref for Tx<'c> {
+    type Target = Reader<'c>;
+
+    fn deref(&self) -> &Reader<'c> {
+        &self.0
+    }
+}
+
+impl Tx<'_> {
+    /// Runs a statement that answers no rows, and gives the number of rows that it changed.
+    pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<usize, MetaError> {
+        let mut statement = self.0.0.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        Ok(statement.raw_execute()?)
+    }
+}
+
+/// Binds `params[0]` to `$1` and so on. A number may be used several times and in any order,
+/// which SQLite alone would not give: to it, `$2` is only a name.
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> Result<(), MetaError> {
+    for (number, value) in params.iter().enumerate() {
+        let Some(index) = statement.parameter_index(&format!("${}", number + 1))? else {
+            return Err(MetaError::Stored {
+                what: "statement",
+                reason: format!("it has no parameter ${}", number + 1),
+            });
+        };
+        match value {
+            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
+            Value::Integer(n) => statement.raw_bind_parameter(index, n)?,
+            Value::Real(n) => statement.raw_bind_parameter(index, n)?,
+            Value::Text(text) => statement.raw_bind_parameter(index, text)?,
+        }
+    }
+    Ok(())
+}
