@@ -88,7 +88,9 @@ mod tests {
 
     #[test]
     fn parts_are_found() {
-        let arn: Arn = "arn:aws:sagemaker:us-east-1:123456789012:training-job/a:b/c".parse().unwrap();
+        let arn: Arn = "arn:aws:sagemaker:us-east-1:123456789012:training-job/a:b/c"
+            .parse()
+            .unwrap();
         assert_eq!(arn.service(), "sagemaker");
         assert_eq!(arn.resource(), "training-job/a:b/c");
         assert_eq!(arn.name(), "a:b/c");
@@ -97,7 +99,14 @@ mod tests {
 
     #[test]
     fn texts_that_name_nothing_are_refused() {
-        for wrong in ["", "arn", "arn:aws:s3", "arn:gcp:s3:::b", "arn:aws::::b", "arn:aws:s3:::"] {
+        for wrong in [
+            "",
+            "arn",
+            "arn:aws:s3",
+            "arn:gcp:s3:::b",
+            "arn:aws::::b",
+            "arn:aws:s3:::",
+        ] {
             assert!(wrong.parse::<Arn>().is_err(), "{wrong}");
         }
     }

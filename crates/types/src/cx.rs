@@ -1,6 +1,7 @@
 //! The context of one request: who asks, from where, when, and under which identifier.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ pub struct Caller {
 }
 
 /// What travels with a request from the front door to the event it leaves behind.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Cx {
     /// Repeated in the answer, the logs and the event.
     pub request_id: RequestId,
@@ -36,6 +37,38 @@ pub struct Cx {
     pub source: String,
     /// The client's `User-Agent`, cut to 1,024 characters.
     pub user_agent: String,
-    /// The request's parameters with secrets removed, for the event; `None` until decoded.
+    /// The operation asked for.
+    pub operation: OperationName,
+    /// The request's parameters with secrets removed, for the event.
     pub parameters: Option<Arc<Value>>,
+    /// Whether an engine has taken the recording of this request's success upon itself.
+    pub recorded: Recorded,
+}
+
+/// The name of an operation as activity shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperationName {
+    /// The service, such as `sagemaker.amazonaws.com`.
+    pub source: &'static str,
+    /// The operation, such as `CreateTrainingJob`.
+    pub name: &'static str,
+    /// Whether it changes nothing.
+    pub read_only: bool,
+}
+
+/// Set once by the engine that records a change, so that the front door does not do it again.
+#[derive(Debug, Default)]
+pub struct Recorded(AtomicBool);
+
+impl Recorded {
+    /// Says that the change's own transaction holds its event.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether that was said.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }

@@ -1,8 +1,10 @@
 //! The record that an action leaves behind.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use crate::{Cx, Timestamp};
+use crate::{Cx, RequestId, Timestamp};
 
 /// A resource that an event touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,18 +38,27 @@ pub struct Event {
     pub id: String,
     /// When the action was asked for.
     pub at: Timestamp,
-    /// The service, such as `sagemaker.amazonaws.com`.
-    pub source: String,
-    /// The operation, such as `CreateTrainingJob`.
-    pub name: String,
-    /// Whether the operation only reads.
-    pub read_only: bool,
-    /// Who did it, from where, with which client and parameters.
-    pub cx: Cx,
+    /// What was asked for, by whom, from where, with which client and parameters.
+    pub cx: Arc<Cx>,
     /// What it touched.
     pub resources: Vec<ResourceRef>,
     /// How it ended.
     pub outcome: EventOutcome,
     /// What the answer said of it, for actions that make something.
     pub response: Option<Value>,
+}
+
+impl Event {
+    /// The event of the request `cx` ending with `outcome`, touching nothing as yet.
+    #[must_use]
+    pub fn of(cx: &Arc<Cx>, outcome: EventOutcome) -> Self {
+        Self {
+            id: RequestId::random().to_string(),
+            at: cx.received_at,
+            cx: Arc::clone(cx),
+            resources: Vec::new(),
+            outcome,
+            response: None,
+        }
+    }
 }

@@ -30,7 +30,10 @@ impl FromStr for AccountId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         if text.len() != 12 || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(InvalidId { kind: "an account id of 12 digits", text: text.to_owned() });
+            return Err(InvalidId {
+                kind: "an account id of 12 digits",
+                text: text.to_owned(),
+            });
         }
         Ok(Self(text.into()))
     }
@@ -66,7 +69,10 @@ impl FromStr for Region {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !(length_ok && chars_ok) {
-            return Err(InvalidId { kind: "a region name such as us-east-1", text: text.to_owned() });
+            return Err(InvalidId {
+                kind: "a region name such as us-east-1",
+                text: text.to_owned(),
+            });
         }
         Ok(Self(text.into()))
     }
@@ -108,8 +114,17 @@ mod tests {
 
     #[test]
     fn account_ids_are_twelve_digits() {
-        assert_eq!("123456789012".parse::<AccountId>().unwrap().as_str(), "123456789012");
-        for wrong in ["", "12345678901", "1234567890123", "12345678901a", "１23456789012"] {
+        assert_eq!(
+            "123456789012".parse::<AccountId>().unwrap().as_str(),
+            "123456789012"
+        );
+        for wrong in [
+            "",
+            "12345678901",
+            "1234567890123",
+            "12345678901a",
+            "１23456789012",
+        ] {
             assert!(wrong.parse::<AccountId>().is_err(), "{wrong}");
         }
     }

@@ -12,7 +12,10 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The same page with each item changed by `change`.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(change).collect(), next_token: self.next_token }
+        Page {
+            items: self.items.into_iter().map(change).collect(),
+            next_token: self.next_token,
+        }
     }
 }
 

@@ -78,7 +78,11 @@ impl Timestamp {
     /// ISO 8601 in UTC with milliseconds, as S3 and the Query protocols print times.
     #[must_use]
     pub fn iso8601(self) -> String {
-        format!("{}.{:03}Z", self.format("%Y-%m-%dT%H:%M:%S"), self.0.rem_euclid(1000))
+        format!(
+            "{}.{:03}Z",
+            self.format("%Y-%m-%dT%H:%M:%S"),
+            self.0.rem_euclid(1000)
+        )
     }
 
     /// The form of HTTP's `Date` and `Last-Modified` headers (RFC 9110 §5.6.7).
@@ -97,7 +101,9 @@ impl Timestamp {
     pub fn from_amz_date(text: &str) -> Result<Self, TimestampError> {
         let err = || TimestampError(text.to_owned());
         let civil = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).map_err(|_| err())?;
-        let instant = jiff::tz::Offset::UTC.to_timestamp(civil).map_err(|_| err())?;
+        let instant = jiff::tz::Offset::UTC
+            .to_timestamp(civil)
+            .map_err(|_| err())?;
         Ok(Self::from_millis(instant.as_millisecond()))
     }
 
@@ -106,7 +112,9 @@ impl Timestamp {
         let err = || TimestampError(text.to_owned());
         let pattern = "%a, %d %b %Y %H:%M:%S GMT";
         let civil = jiff::civil::DateTime::strptime(pattern, text).map_err(|_| err())?;
-        let instant = jiff::tz::Offset::UTC.to_timestamp(civil).map_err(|_| err())?;
+        let instant = jiff::tz::Offset::UTC
+            .to_timestamp(civil)
+            .map_err(|_| err())?;
         Ok(Self::from_millis(instant.as_millisecond()))
     }
 }
@@ -159,8 +167,14 @@ mod tests {
     fn json_is_seconds_with_a_fraction() {
         let time = Timestamp::from_millis(1_795_460_689_123);
         assert_eq!(serde_json::to_string(&time).unwrap(), "1795460689.123");
-        assert_eq!(serde_json::from_str::<Timestamp>("1795460689.123").unwrap(), time);
-        assert_eq!(serde_json::from_str::<Timestamp>("0").unwrap(), Timestamp::EPOCH);
+        assert_eq!(
+            serde_json::from_str::<Timestamp>("1795460689.123").unwrap(),
+            time
+        );
+        assert_eq!(
+            serde_json::from_str::<Timestamp>("0").unwrap(),
+            Timestamp::EPOCH
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use serde_json::json;
 use sightline_meta::resource::{self, Kind, List, Resource, ResourceError, SortBy};
 use sightline_meta::{Meta, MetaError, MetaOptions, outbox, params, settings, tags};
 use sightline_types::{
-    Arn, Caller, Cx, Event, EventOutcome, RequestId, ResourceRef, SortOrder, Timestamp,
+    Arn, Caller, Cx, Event, EventOutcome, OperationName, Recorded, RequestId, ResourceRef,
+    SortOrder, Timestamp,
 };
 
 const JOB: Kind = Kind("training-job");
@@ -46,7 +47,7 @@ fn all() -> List {
     }
 }
 
-fn event(name: &str, read_only: bool) -> Event {
+fn event(name: &'static str, read_only: bool) -> Event {
     let cx = Cx {
         request_id: RequestId::random(),
         received_at: Timestamp::from_millis(1_000),
@@ -60,22 +61,20 @@ fn event(name: &str, read_only: bool) -> Event {
         },
         source: "127.0.0.1".to_owned(),
         user_agent: "test".to_owned(),
+        operation: OperationName {
+            source: "sagemaker.amazonaws.com",
+            name,
+            read_only,
+        },
         parameters: Some(Arc::new(json!({ "a": 1 }))),
+        recorded: Recorded::default(),
     };
-    Event {
-        id: RequestId::random().to_string(),
-        at: Timestamp::from_millis(1_000),
-        source: "sagemaker.amazonaws.com".to_owned(),
-        name: name.to_owned(),
-        read_only,
-        cx,
-        resources: vec![ResourceRef {
-            kind: "AWS::X".to_owned(),
-            name: format!("thing-{name}"),
-        }],
-        outcome: EventOutcome::Success,
-        response: None,
-    }
+    let mut event = Event::of(&Arc::new(cx), EventOutcome::Success);
+    event.resources.push(ResourceRef {
+        kind: "AWS::X".to_owned(),
+        name: format!("thing-{name}"),
+    });
+    event
 }
 
 #[tokio::test]
