@@ -8,6 +8,9 @@ use crate::MetaError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_core.sql"),
     include_str!("../migrations/0002_identity.sql"),
+    include_str!("../migrations/0003_objects.sql"),
+    include_str!("../migrations/0004_telemetry.sql"),
+    include_str!("../migrations/0005_jobs.sql"),
 ];
 
 /// Applies every migration that the store does not have yet, all in one transaction.
