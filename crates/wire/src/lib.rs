@@ -4,4 +4,24 @@
 //! by the static tables that code generation writes into the `model-*` crates. This crate does no
 //! I/O, keeps no state but compiled patterns, and knows no engine. Start at [`schema`].
 
+pub mod chunked;
+mod error;
+pub mod limits;
+mod operation;
+mod path;
+mod pattern;
+pub mod protocol;
+mod redact;
+mod resource;
+pub mod route;
 pub mod schema;
+pub mod sigv4;
+pub mod uri;
+mod validate;
+
+pub use error::{DecodeError, EncodeError};
+pub use operation::OperationType;
+pub use pattern::Pattern;
+pub use redact::redact;
+pub use resource::{UnnamedResource, resolve_resource};
+pub use validate::{ValidationError, validate};
