@@ -21,7 +21,9 @@ impl BlobId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let ok = text.len() == 32
-            && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         ok.then(|| Self(text.into()))
     }
 
@@ -61,19 +63,18 @@ pub enum BlobError {
     },
 }
 
-/// Keeps immutable blobs. The metadata of objects (keys, times, types) is not its business.
+/// Keeps immutable blobs. The metadata of objects (keys, times, types) is not its business, and
+/// nor is joining blobs: an object of many parts stays a list of blobs in its engine.
 ///
 /// Promises that the contract suite checks on each implementation:
 /// a blob is visible whole or not at all; after `put` returns it survives power loss; a `put`
-/// that fails leaves nothing readable; `delete` of an absent blob succeeds; an open read goes on
-/// to its end although the blob is deleted meanwhile; memory use does not grow with blob size.
+/// that fails or is dropped leaves nothing readable; `delete` of an absent blob succeeds; an open
+/// read goes on to its end although the blob is deleted meanwhile; memory use does not grow with
+/// blob size.
 #[async_trait]
 pub trait BlobStore: Send + Sync + std::fmt::Debug {
     /// Stores `bytes` durably as `id`, which must be unused, and gives their number.
     async fn put(&self, id: &BlobId, bytes: BlobStream) -> Result<u64, BlobError>;
-
-    /// Stores the concatenation of `parts` durably as `id`, and gives its size in bytes.
-    async fn concat(&self, id: &BlobId, parts: &[BlobId]) -> Result<u64, BlobError>;
 
     /// The bytes of a blob within `range`; a range beyond the end is cut to it.
     async fn get(&self, id: &BlobId, range: ByteRange) -> Result<BlobStream, BlobError>;
@@ -81,6 +82,9 @@ pub trait BlobStore: Send + Sync + std::fmt::Debug {
     /// Removes a blob, now or soon.
     async fn delete(&self, id: &BlobId) -> Result<(), BlobError>;
 
-    /// Every stored blob in no order, for the collection of those nobody names any more.
-    async fn list(&self) -> Result<Vec<BlobId>, BlobError>;
+    /// At most `max` stored blobs whose names come after `after`, ascending; none at the end.
+    ///
+    /// Serves the collection of blobs that nobody names any more. A blob stored or deleted while
+    /// pages are being read may or may not be in them; every other one is there exactly once.
+    async fn list(&self, after: Option<&BlobId>, max: usize) -> Result<Vec<BlobId>, BlobError>;
 }

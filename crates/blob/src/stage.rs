@@ -1,0 +1,149 @@
+//! A blob on its way into the store: written under `tmp`, made durable, then renamed into place.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use sightline_ports::{BlobId, BlobStream};
+
+use crate::dir::{Folders, make_folder, open_folder, shard_of};
+
+/// Bytes handed to a blocking thread at once: enough that the hop between threads is cheap.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Pieces held before a batch goes out, so that a sender of tiny pieces cannot make us hold many.
+const BATCH_PIECES: usize = 256;
+
+/// Consecutive pieces of the incoming bytes.
+pub(crate) struct Batch {
+    pieces: Vec<Bytes>,
+    last: bool,
+}
+
+impl Batch {
+    /// Takes pieces from `bytes` until there are enough of them or no more.
+    pub(crate) async fn gather(bytes: &mut BlobStream) -> io::Result<Self> {
+        let mut pieces = Vec::new();
+        let mut size = 0;
+        while size < BATCH_BYTES && pieces.len() < BATCH_PIECES {
+            let Some(piece) = bytes.next().await.transpose()? else {
+                return Ok(Self { pieces, last: true });
+            };
+            size += piece.len();
+            pieces.push(piece);
+        }
+        Ok(Self {
+            pieces,
+            last: false,
+        })
+    }
+
+    /// Whether the incoming bytes ended with this batch.
+    pub(crate) fn is_last(&self) -> bool {
+        self.last
+    }
+}
+
+/// A blob being written. Unless published, dropping it removes what was written.
+pub(crate) struct Stage {
+    id: BlobId,
+    open: Option<Open>,
+    size: u64,
+}
+
+/// The file behind a stage, and the folders it moves between.
+struct Open {
+    folders: Arc<Folders>,
+    file: File,
+}
+
+impl Stage {
+    /// Prepares a blob; its file is made by the first write.
+    pub(crate) fn new(id: BlobId) -> Self {
+        Self {
+            id,
+            open: None,
+            size: 0,
+        }
+    }
+
+    /// Appends a batch.
+    pub(crate) fn write(&mut self, folders: &Arc<Folders>, batch: Batch) -> io::Result<()> {
+        if self.open.is_none() {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let mode = Mode::RUSR | Mode::WUSR;
+            let file = rustix::fs::openat(&folders.tmp, self.id.as_str(), flags, mode)?;
+            self.open = Some(Open {
+                folders: Arc::clone(folders),
+                file: file.into(),
+            });
+        }
+        if let Some(open) = &mut self.open {
+            for piece in batch.pieces {
+                open.file.write_all(&piece)?;
+                self.size += piece.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the blob durable and visible, and gives its size.
+    pub(crate) fn publish(mut self) -> io::Result<u64> {
+        let Some(open) = &self.open else {
+            return Err(io::Error::other(
+                "a blob is published before its first write",
+            ));
+        };
+        open.file.sync_all()?;
+        let shard = shard_folder(&open.folders, &self.id)?;
+        rustix::fs::renameat(
+            &open.folders.tmp,
+            self.id.as_str(),
+            &shard,
+            self.id.as_str(),
+        )?;
+        // The name is durable only once the folder is.
+        if let Err(errno) = rustix::fs::fsync(&shard) {
+            rustix::fs::unlinkat(&shard, self.id.as_str(), AtFlags::empty())?;
+            self.open = None;
+            return Err(errno.into());
+        }
+        self.open = None;
+        Ok(self.size)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let id = self.id.clone();
+        let remove = move || {
+            let removed = rustix::fs::unlinkat(&open.folders.tmp, id.as_str(), AtFlags::empty());
+            if let Err(errno) = removed {
+                tracing::warn!(blob = id.as_str(), %errno, "an unfinished blob stays until restart");
+            }
+        };
+        // Freeing a large file takes the disk's time, which a request's thread must not wait for.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
+        }
+    }
+}
+
+/// Opens the folder that a blob goes to, making it durably at first use.
+fn shard_folder(folders: &Folders, id: &BlobId) -> rustix::io::Result<std::os::fd::OwnedFd> {
+    let shard = shard_of(id);
+    match open_folder(&folders.blobs, shard) {
+        Err(Errno::NOENT) => {
+            make_folder(&folders.blobs, shard)?;
+            rustix::fs::fsync(&folders.blobs)?;
+            open_folder(&folders.blobs, shard)
+        }
+        opened => opened,
+    }
+}

@@ -1,0 +1,4 @@
+//! The stores against the contract of their port.
+
+#[cfg(test)]
+mod dir;
