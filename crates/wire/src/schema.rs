@@ -99,6 +99,21 @@ pub struct Operation {
     pub resources: &'static [&'static str],
 }
 
+impl Operation {
+    /// Whether the request's body is a stream of bytes beside the document.
+    #[must_use]
+    pub fn streams_in(&self) -> bool {
+        self.input.members().iter().any(|member| member.location == Location::Stream)
+    }
+
+    /// Whether the answer's body is a stream of bytes beside the document.
+    #[must_use]
+    pub fn streams_out(&self) -> bool {
+        let members = self.output.map_or(&[][..], Shape::members);
+        members.iter().any(|member| member.location == Location::Stream)
+    }
+}
+
 /// An operation that the real service has and this server does not.
 #[derive(Debug)]
 pub struct Unserved {
@@ -220,7 +235,7 @@ pub struct Map {
     pub key_element: &'static str,
     /// The XML element of a value.
     pub value_element: &'static str,
-    /// Whether entries stand in XML without an element around them all.
+    /// Whether entries stand in forms without `entry` before their number.
     pub flattened: bool,
     /// How many entries there may be.
     pub length: Range<u64>,
