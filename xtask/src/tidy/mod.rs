@@ -1,0 +1,67 @@
+//! The house rules that no compiler checks: who may name whom, and what a file must look like.
+//!
+//! Each module holds one kind of rule as a pure function over text, so that its tests can show it
+//! an offender. `findings` reads the real tree; the test at the end keeps that tree tidy.
+
+mod files;
+mod layers;
+mod tables;
+mod tree;
+mod words;
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Result;
+
+/// One breach of a house rule, said so that its author knows where it is and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    place: String,
+    message: String,
+}
+
+impl Finding {
+    fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            message: message.into(),
+        }
+    }
+
+    fn at_line(path: &str, line: usize, message: impl Into<String>) -> Self {
+        Self::new(format!("{path}:{line}"), message)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+/// Reads the tree under `root` and returns every breach, in a fixed order.
+pub(crate) fn findings(root: &Path) -> Result<Vec<Finding>> {
+    let files = tree::read(root)?;
+    let mut found = layers::check(&tree::packages(root)?);
+    let owners = tables::owners(&files, &mut found);
+    for file in &files {
+        found.extend(files::check(file));
+        found.extend(words::check(file));
+        found.extend(tables::check(file, &owners));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_tidy() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let found = findings(&root).unwrap();
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+    }
+}
