@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::sigv4::{Answer, PayloadHash, Sha256Digest, Signature, SigningKey, Verified, sha256};
 
+#[cfg(test)]
+mod tests;
 
 /// A chunk's head is at most 16 digits and a signature, 97 bytes; more is not a head.
 const HEAD_BYTES_MAX: usize = 256;
