@@ -49,14 +49,14 @@ def test_a_job_leaves_its_actions_in_their_order(server):
         ("LookupEvents", lambda s: s.client("cloudtrail").lookup_events()),
     ],
 )
-def test_reads_and_failures_are_actions_too(own_server, action, call):
-    before = len(events_of(own_server, EventName=action))
+def test_reads_and_failures_are_actions_too(server, action, call):
+    before = len(events_of(server, EventName=action))
     try:
-        call(own_server)
+        call(server)
         code = None
     except ClientError as error:
         code = error.response["Error"]["Code"]
-    events = events_of(own_server, EventName=action)
+    events = events_of(server, EventName=action)
     own = 1 if action != "LookupEvents" else len(events) - before
     assert len(events) == before + own and own >= 1
     assert events[0]["detail"].get("errorCode") == code
