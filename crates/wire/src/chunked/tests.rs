@@ -159,11 +159,11 @@ fn the_worked_example_of_a_signed_trailer_decodes() {
 
 #[test]
 fn no_signed_body_survives_a_change_of_one_byte() {
-    let decoders: [(fn() -> Decoder, Vec<u8>); 2] = [
-        (example, framed(&CHUNKS, "\r\n")),
-        (trailer_example, framed(&TRAILER_CHUNKS, TRAILER)),
-    ];
-    for (decoder, body) in decoders {
+    for (trailer, body) in [
+        (false, framed(&CHUNKS, "\r\n")),
+        (true, framed(&TRAILER_CHUNKS, TRAILER)),
+    ] {
+        let decoder = if trailer { trailer_example } else { example };
         let frames: Vec<usize> = (0..body.len()).filter(|at| body[*at] != b'a').collect();
         let data = [90, 40_000, 65_621, 66_000];
         for at in frames.into_iter().chain(data) {
@@ -188,6 +188,9 @@ fn chunks_cannot_be_swapped_or_dropped() {
     let swapped = framed(&[CHUNKS[1], CHUNKS[0], CHUNKS[2]], "\r\n");
     let error = decode(example(), [&*swapped]).unwrap_err();
     assert_eq!(error, ChunkedError::ChunkSignature { index: 0 });
+    let late = framed(&[CHUNKS[0], (CHUNKS[1].0, CHUNKS[2].1), CHUNKS[2]], "\r\n");
+    let error = decode(example(), [&*late]).unwrap_err();
+    assert_eq!(error, ChunkedError::ChunkSignature { index: 1 });
 }
 
 /// A decoder without signatures, as clients use over TLS.

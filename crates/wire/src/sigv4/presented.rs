@@ -1,12 +1,12 @@
 //! Reading what a request presents as its signature, before any key is known.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use sightline_types::Timestamp;
-use std::time::Duration;
 
 use super::error::{Place, ScopeFault, SigV4Error, clip};
 use super::{ALGORITHM, Credential, EXPIRES_SECONDS_MAX, PayloadHash, SessionToken};

@@ -1,11 +1,12 @@
 //! The client's side: signing our own requests to our own server.
 
+use std::time::Duration;
+
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sightline_types::Timestamp;
-use std::time::Duration;
 
 use super::canonical::Canonical;
 use super::verify::string_to_sign;
