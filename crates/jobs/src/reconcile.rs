@@ -1,0 +1,108 @@
+//! The loop that moves every unfinished job on, and picks each up again after a crash.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::{Error, JobId, Jobs, JobsOptions, runner, store};
+
+/// How often the loop looks for work that nothing told it of.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the engine's parts share.
+pub(crate) struct Shared {
+    pub(crate) options: JobsOptions,
+    /// Rung when a job is created.
+    pub(crate) wake: Notify,
+    /// The jobs that run here, and how to ask each to stop.
+    active: Mutex<HashMap<JobId, watch::Sender<bool>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: JobsOptions) -> Self {
+        Self {
+            options,
+            wake: Notify::new(),
+            active: Mutex::default(),
+        }
+    }
+
+    /// Tells a running job that it shall stop; one that waits learns it from its row.
+    pub(crate) fn request_stop(&self, id: &JobId) {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stop) = active.get(id) {
+            stop.send_replace(true);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Takes a job up, unless it runs already or the machine is full.
+    fn take_up(&self, id: &JobId, stopping: bool) -> Option<watch::Receiver<bool>> {
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        // A job that shall stop needs no room: it only has to be ended.
+        let room = active.len() < self.options.running_max || stopping;
+        if !room || active.contains_key(id) {
+            return None;
+        }
+        let (stop, stopped) = watch::channel(stopping);
+        active.insert(id.clone(), stop);
+        Some(stopped)
+    }
+
+    fn lay_down(&self, id: &JobId) {
+        self.active
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
+        self.wake.notify_one();
+    }
+}
+
+impl Jobs {
+    /// Runs jobs until `shutdown` turns true.
+    ///
+    /// Jobs that run then lose their instances with the server; the next start ends them with
+    /// that reason.
+    pub async fn reconcile(self, mut shutdown: watch::Receiver<bool>) {
+        let mut running = JoinSet::new();
+        while !*shutdown.borrow() {
+            if let Err(error) = self.start_due(&mut running).await {
+                tracing::error!(%error, "unfinished jobs could not be looked up");
+            }
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = self.shared.options.clock.sleep(LOOK_EVERY) => {}
+                Some(_) = running.join_next() => {}
+                _ = shutdown.changed() => {}
+            }
+        }
+        running.shutdown().await;
+    }
+
+    async fn start_due(&self, running: &mut JoinSet<()>) -> Result<(), Error> {
+        let due = self.shared.options.meta.read(store::unfinished).await?;
+        for (id, stopping) in due {
+            if let Some(stop) = self.shared.take_up(&id, stopping) {
+                let shared = std::sync::Arc::clone(&self.shared);
+                running.spawn(async move {
+                    let ran = runner::run(&shared, &id, stop);
+                    match std::panic::AssertUnwindSafe(ran).catch_unwind().await {
+                        Ok(Ok(())) => {}
+                        // The row is unfinished, so the next look takes the job up again.
+                        Ok(Err(error)) => {
+                            tracing::error!(job = %id.name, %error, "a job could not be moved on");
+                            shared.options.clock.sleep(LOOK_EVERY).await;
+                        }
+                        Err(_) => runner::end_after_panic(&shared, &id).await,
+                    }
+                    shared.lay_down(&id);
+                });
+            }
+        }
+        Ok(())
+    }
+}

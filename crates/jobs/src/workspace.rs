@@ -1,0 +1,100 @@
+//! Where a job lies on this host while it runs.
+//!
+//! ```text
+//! {root}/{id}/inputs/0 …        staged inputs, shared by the instances that receive the same
+//! {root}/{id}/source/           the archive that script mode unpacks
+//! {root}/{id}/algo-1/ml/        the instance's private /opt/ml
+//! {root}/{id}/algo-1/config/    its configuration files
+//! {root}/{id}/api.sock          the server, for this job alone
+//! ```
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use sightline_ports::HostName;
+
+use crate::{Error, JobId};
+
+/// Others may pass through a job's directory to what they are shown of it, and not list it.
+const PASS_ONLY: u32 = 0o711;
+
+/// A job's directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Workspace {
+    id: String,
+    path: PathBuf,
+}
+
+impl Workspace {
+    /// The directory of this job, which need not exist.
+    pub(crate) fn of(root: &Path, job: &JobId) -> Self {
+        let digest = Sha256::digest(format!("{}/{}", job.kind.as_str(), job.name));
+        let id = format!("{}-{}", job.kind.as_str(), hex::encode(&digest[..8]));
+        Self {
+            path: root.join(&id),
+            id,
+        }
+    }
+
+    /// Unique among jobs, and of characters that are safe everywhere.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Removes whatever an earlier attempt left, and makes the directory anew.
+    pub(crate) fn begin(&self) -> Result<(), Error> {
+        self.remove()?;
+        let make = || -> io::Result<()> {
+            std::fs::create_dir_all(&self.path)?;
+            std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(PASS_ONLY))
+        };
+        make().map_err(|source| Error::Workspace {
+            action: "make",
+            source,
+        })
+    }
+
+    /// Removes the directory with all in it.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        match std::fs::remove_dir_all(&self.path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Workspace {
+                action: "remove",
+                source,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join("api.sock")
+    }
+
+    /// Where the objects of input number `input` are staged, whole or for one instance.
+    pub(crate) fn input(&self, input: usize, shard: Option<u32>) -> PathBuf {
+        match shard {
+            None => self.path.join(format!("inputs/{input}")),
+            Some(shard) => self.path.join(format!("inputs/{input}-{shard}")),
+        }
+    }
+
+    pub(crate) fn source(&self) -> PathBuf {
+        self.path.join("source")
+    }
+
+    /// The instance's private `/opt/ml`.
+    pub(crate) fn ml(&self, host: &HostName) -> PathBuf {
+        self.path.join(host.to_string()).join("ml")
+    }
+
+    /// The instance's configuration files.
+    pub(crate) fn config(&self, host: &HostName) -> PathBuf {
+        self.path.join(host.to_string()).join("config")
+    }
+
+    /// Room for archives on their way out.
+    pub(crate) fn outgoing(&self, file: &str) -> PathBuf {
+        self.path.join(file)
+    }
+}
