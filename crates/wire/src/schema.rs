@@ -103,14 +103,19 @@ impl Operation {
     /// Whether the request's body is a stream of bytes beside the document.
     #[must_use]
     pub fn streams_in(&self) -> bool {
-        self.input.members().iter().any(|member| member.location == Location::Stream)
+        self.input
+            .members()
+            .iter()
+            .any(|member| member.location == Location::Stream)
     }
 
     /// Whether the answer's body is a stream of bytes beside the document.
     #[must_use]
     pub fn streams_out(&self) -> bool {
         let members = self.output.map_or(&[][..], Shape::members);
-        members.iter().any(|member| member.location == Location::Stream)
+        members
+            .iter()
+            .any(|member| member.location == Location::Stream)
     }
 }
 
@@ -121,6 +126,23 @@ pub struct Unserved {
     pub name: &'static str,
     /// Where it lives in HTTP.
     pub http: Http,
+}
+
+impl Unserved {
+    /// An operation of a REST service.
+    #[must_use]
+    pub const fn rest(name: &'static str, http: Http) -> Self {
+        Self { name, http }
+    }
+
+    /// An operation of a service whose operations all live at one place.
+    #[must_use]
+    pub const fn rpc(name: &'static str) -> Self {
+        Self {
+            name,
+            http: Http::new("POST", "/"),
+        }
+    }
 }
 
 /// Where an operation lives in HTTP.
@@ -148,6 +170,26 @@ impl Http {
             status: 200,
             query_keys: &[],
             headers: &[],
+        }
+    }
+
+    /// The same, answering another status.
+    #[must_use]
+    pub const fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same, told from others at its place by query keys and headers that it needs.
+    #[must_use]
+    pub const fn demands(
+        self,
+        query_keys: &'static [&'static str],
+        headers: &'static [&'static str],
+    ) -> Self {
+        Self {
+            query_keys,
+            headers,
+            ..self
         }
     }
 }
@@ -344,6 +386,91 @@ impl Shape {
         } else {
             &[]
         }
+    }
+}
+
+impl List {
+    /// Any number of values, each in an XML element `member`.
+    #[must_use]
+    pub const fn of(member: &'static Shape) -> Self {
+        Self {
+            member,
+            element: "member",
+            flattened: false,
+            length: Range::any(),
+        }
+    }
+
+    /// The same, so many.
+    #[must_use]
+    pub const fn length(self, length: Range<u64>) -> Self {
+        Self { length, ..self }
+    }
+
+    /// The same, each in this XML element.
+    #[must_use]
+    pub const fn element(self, element: &'static str) -> Self {
+        Self { element, ..self }
+    }
+
+    /// The same, without an XML element around them all.
+    #[must_use]
+    pub const fn flattened(self) -> Self {
+        Self {
+            flattened: true,
+            ..self
+        }
+    }
+}
+
+impl Map {
+    /// Any number of entries, their XML elements `key` and `value`.
+    #[must_use]
+    pub const fn of(key: &'static Shape, value: &'static Shape) -> Self {
+        Self {
+            key,
+            value,
+            key_element: "key",
+            value_element: "value",
+            flattened: false,
+            length: Range::any(),
+        }
+    }
+
+    /// The same, so many.
+    #[must_use]
+    pub const fn length(self, length: Range<u64>) -> Self {
+        Self { length, ..self }
+    }
+}
+
+impl Text {
+    /// Any text.
+    pub const ANY: Self = Self {
+        length: Range::any(),
+        pattern: None,
+        values: &[],
+    };
+
+    /// The same, so long.
+    #[must_use]
+    pub const fn length(self, length: Range<u64>) -> Self {
+        Self { length, ..self }
+    }
+
+    /// The same, matching a pattern.
+    #[must_use]
+    pub const fn pattern(self, pattern: &'static Pattern) -> Self {
+        Self {
+            pattern: Some(pattern),
+            ..self
+        }
+    }
+
+    /// The same, one of these.
+    #[must_use]
+    pub const fn values(self, values: &'static [&'static str]) -> Self {
+        Self { values, ..self }
     }
 }
 

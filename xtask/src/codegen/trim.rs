@@ -1,0 +1,177 @@
+//! From botocore's data to `models/`: the kept operations with their shapes, without prose, and
+//! of the other operations only what is needed to refuse them by name.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use flate2::read::GzDecoder;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+
+use super::keep;
+use super::model::{Http, Model, Operation, Ordered, Reference, Shape};
+
+/// What botocore says of shapes and is of no use to a server. Anything unlisted stops the run, so
+/// that a new trait is read before it is ignored.
+const DROPPED_FROM_SHAPES: [&str; 7] = [
+    "documentation",
+    "box",
+    "synthetic",
+    "deprecated",
+    "deprecatedMessage",
+    "retryable",
+    "wrapper",
+];
+
+/// The same for members and other uses of shapes.
+const DROPPED_FROM_REFERENCES: [&str; 10] = [
+    "documentation",
+    "box",
+    "deprecated",
+    "deprecatedMessage",
+    "deprecatedSince",
+    "contextParam",
+    "hostLabel",
+    "idempotencyToken",
+    "resultWrapper",
+    "enum",
+];
+
+/// Reads a service's newest model from botocore's data directory and trims it.
+pub(super) fn trim(botocore: &Path, name: &str, kept: &keep::Service) -> anyhow::Result<Model> {
+    let full = read(botocore, name)?;
+    for (_, operation, _) in kept.all() {
+        ensure!(
+            full.operations.get(operation).is_some(),
+            "{name} has no operation {operation}"
+        );
+    }
+    let is_kept = |operation: &str| kept.operation(operation).is_some();
+    let mut operations = Ordered::default();
+    let mut unserved = Ordered::default();
+    for (operation_name, operation) in full.operations.iter() {
+        let rivals = rivals(&full, operation);
+        let http = discriminate(&full, operation, &rivals)?;
+        if is_kept(operation_name) {
+            let operation = Operation {
+                http,
+                ..operation.clone()
+            };
+            operations.0.push((operation_name.to_owned(), operation));
+        } else if !operation.deprecated || rivals.is_empty() {
+            unserved.0.push((operation_name.to_owned(), http));
+        }
+    }
+    let reachable = reachable(&full, &operations)?;
+    let shapes = full
+        .shapes
+        .0
+        .into_iter()
+        .filter(|(name, _)| reachable.contains(name));
+    let shapes = Ordered(shapes.collect());
+    Ok(Model {
+        metadata: full.metadata,
+        operations,
+        shapes,
+        unserved,
+    })
+}
+
+fn read(botocore: &Path, name: &str) -> anyhow::Result<Model> {
+    let folder = botocore.join(name);
+    let versions = fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))?;
+    let versions: Result<Vec<PathBuf>, _> = versions
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect();
+    let newest = versions?.into_iter().filter(|path| path.is_dir()).max();
+    let newest = newest.with_context(|| format!("no version in {}", folder.display()))?;
+    let plain = newest.join("service-2.json");
+    let mut text = String::new();
+    if plain.exists() {
+        File::open(&plain)?.read_to_string(&mut text)?;
+    } else {
+        GzDecoder::new(File::open(newest.join("service-2.json.gz"))?).read_to_string(&mut text)?;
+    }
+    serde_json::from_str(&text)
+        .with_context(|| format!("reading the model in {}", newest.display()))
+}
+
+/// The other operations at the same place of a REST service; of one that has a place for all, none.
+fn rivals<'m>(model: &'m Model, operation: &Operation) -> Vec<&'m Operation> {
+    let is_rest = model
+        .metadata
+        .protocols
+        .iter()
+        .any(|protocol| protocol.starts_with("rest-"));
+    let place = |o: &Operation| (o.http.method.clone(), o.http.request_uri.clone());
+    let same_place = model
+        .operations
+        .iter()
+        .filter(|(_, o)| place(o) == place(operation));
+    let rivals: Vec<_> = same_place.map(|(_, o)| o).collect();
+    if is_rest && rivals.len() > 1 {
+        rivals
+    } else {
+        Vec::new()
+    }
+}
+
+/// Adds what tells the operation from its rivals: the query keys and headers that it requires.
+fn discriminate(
+    model: &Model,
+    operation: &Operation,
+    rivals: &[&Operation],
+) -> anyhow::Result<Http> {
+    let mut http = operation.http.clone();
+    let (false, Some(input)) = (rivals.is_empty(), &operation.input) else {
+        return Ok(http);
+    };
+    let shape = model.shape(&input.shape)?;
+    for (name, member) in shape
+        .members()
+        .filter(|(name, _)| shape.required.iter().any(|r| r == name))
+    {
+        let wire_name = member
+            .location_name
+            .clone()
+            .unwrap_or_else(|| name.to_owned());
+        match member.location.as_deref() {
+            Some("querystring") => http.query.push(wire_name),
+            Some("header") => http.headers.push(wire_name.to_ascii_lowercase()),
+            _ => {}
+        }
+    }
+    Ok(http)
+}
+
+fn reachable(model: &Model, operations: &Ordered<Operation>) -> anyhow::Result<BTreeSet<String>> {
+    let mut reachable = BTreeSet::new();
+    let mut waiting: Vec<Reference> = Vec::new();
+    for (_, operation) in operations.iter() {
+        let references = operation
+            .input
+            .iter()
+            .chain(&operation.output)
+            .chain(&operation.errors);
+        waiting.extend(references.cloned());
+    }
+    while let Some(reference) = waiting.pop() {
+        known(&reference.rest, &DROPPED_FROM_REFERENCES, &reference.shape)?;
+        if reachable.insert(reference.shape.clone()) {
+            let shape: &Shape = model.shape(&reference.shape)?;
+            known(&shape.rest, &DROPPED_FROM_SHAPES, &reference.shape)?;
+            waiting.extend(shape.references().cloned());
+        }
+    }
+    Ok(reachable)
+}
+
+fn known(rest: &BTreeMap<String, IgnoredAny>, dropped: &[&str], shape: &str) -> anyhow::Result<()> {
+    match rest.keys().find(|name| !dropped.contains(&name.as_str())) {
+        Some(name) => bail!("the model says {name:?} of {shape}, which codegen does not know"),
+        None => Ok(()),
+    }
+}
