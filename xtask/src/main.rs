@@ -1,7 +1,15 @@
 //! Chores of this repository: `cargo xtask <chore>`.
 
+mod check;
 mod codegen;
+mod command;
+mod demo;
+mod machine;
+mod say;
 mod tidy;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -16,13 +24,28 @@ struct Arguments {
 enum Chore {
     /// Writes wire types, operation tables and docs/support from models/
     Codegen(codegen::Arguments),
+    /// Runs the article's programs against a fresh server and shows what they made
+    Demo,
+    /// Runs every check, or only some groups of them, and ends with one summary
+    Test(check::Arguments),
     /// Checks the house rules: layers, table owners, the form of files
     Tidy,
+    /// Becomes a command that ends when the process that started it ends
+    #[command(hide = true)]
+    Bound { words: Vec<OsString> },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().chore {
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
         Chore::Codegen(arguments) => codegen::run(&arguments),
+        Chore::Demo => demo::run(),
+        Chore::Test(arguments) => check::run(&arguments),
         Chore::Tidy => tidy::run(),
+        Chore::Bound { words } => command::become_bound(&words),
+    };
+    if let Err(error) = result {
+        say::failure(&error);
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }

@@ -42,6 +42,7 @@ const PLACES: &[(&str, Layer)] = &[
     ("sightline-ports", Layer::Foundation),
     ("sightline-meta", Layer::Foundation),
     ("sightline-audit", Layer::Engine),
+    ("sightline-catalog", Layer::Engine),
     ("sightline-features", Layer::Engine),
     ("sightline-hosting", Layer::Engine),
     ("sightline-identity", Layer::Engine),

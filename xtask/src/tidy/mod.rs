@@ -12,7 +12,7 @@ mod words;
 use std::fmt;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 /// One breach of a house rule, said so that its author knows where it is and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,8 +40,18 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Fails with every breach in this checkout.
+pub(crate) fn run() -> Result<()> {
+    let found = findings(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    bail!("{} findings\n{}", lines.len(), lines.join("\n"))
+}
+
 /// Reads the tree under `root` and returns every breach, in a fixed order.
-pub(crate) fn findings(root: &Path) -> Result<Vec<Finding>> {
+fn findings(root: &Path) -> Result<Vec<Finding>> {
     let files = tree::read(root)?;
     let mut found = layers::check(&tree::packages(root)?);
     let owners = tables::owners(&files, &mut found);
@@ -55,13 +65,10 @@ pub(crate) fn findings(root: &Path) -> Result<Vec<Finding>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_tree_is_tidy() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let found = findings(&root).unwrap();
-        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+        if let Err(error) = super::run() {
+            panic!("{error}");
+        }
     }
 }

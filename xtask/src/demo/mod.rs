@@ -1,0 +1,160 @@
+//! `cargo xtask demo`: the article's programs against a fresh server, shown step by step.
+
+mod findings;
+mod server;
+
+use std::fs;
+use std::io::{self, BufRead};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::{command, machine, say};
+use server::Server;
+
+/// The article's programs, in the order in which they hand results on.
+const PROGRAMS: &[&str] = &["01_processing.py", "02_training.py"];
+/// How much of a failed step's output is shown; the rest is in its log.
+const LAST_LINES: usize = 20;
+
+/// Where the demo keeps its things; the next demo begins by emptying it.
+struct Demo {
+    folder: PathBuf,
+    python: PathBuf,
+    started: Instant,
+    checks: usize,
+}
+
+pub(crate) fn run() -> Result<()> {
+    let started = machine::now();
+    step(
+        "client environment",
+        "run `scripts/setup client` alone to see more",
+        client,
+    )?;
+    step("build the server", "the compiler's message is above", build)?;
+    let folder = machine::cache()?.join("demo");
+    let mut demo = Demo {
+        folder,
+        python: machine::client_python()?,
+        started,
+        checks: 0,
+    };
+    let server = step(
+        "start the server on an empty data directory",
+        "its log is shown above",
+        || demo.start(),
+    )?;
+    for program in PROGRAMS {
+        let advice = "the program's log and the server's log lie in the folder named above";
+        step(program, advice, || demo.program(&server, program))?;
+    }
+    step(
+        "what now exists",
+        "the server's log may say why it did not answer",
+        || findings::show(&server, &demo.python),
+    )?;
+    demo.end(server)
+}
+
+/// Shows a step's name, runs it, and shows how long it took or what to do about its failure.
+fn step<T>(name: &str, advice: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    say::line(say::bold(&format!("\n== {name}")));
+    let started = machine::now();
+    let result = act();
+    let took = say::duration(started.elapsed());
+    if result.is_ok() {
+        say::line(format!("{}  {name} ({took})", say::green("done")));
+    }
+    result.with_context(|| format!("the step `{name}` failed after {took}\nwhat to do: {advice}"))
+}
+
+fn client() -> Result<()> {
+    let mut setup = Command::new(machine::root().join("scripts/setup"));
+    let status = command::follow(setup.arg("client"), |line| say::line(format!("   {line}")))?;
+    if !status.success() {
+        bail!("scripts/setup ended with {status}");
+    }
+    Ok(())
+}
+
+fn build() -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(machine::root())
+        .args(["build", "--package", "sightline"]);
+    let status = cargo.status().context("starting cargo")?;
+    if !status.success() {
+        bail!("cargo ended with {status}");
+    }
+    Ok(())
+}
+
+impl Demo {
+    fn start(&self) -> Result<Server> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder)
+                .with_context(|| format!("emptying {}", self.folder.display()))?;
+        }
+        fs::create_dir_all(&self.folder)?;
+        let server = Server::start(&self.folder)?;
+        say::line(format!("   listening on {}", server.endpoint));
+        say::line(format!("   logs and data in {}", self.folder.display()));
+        Ok(server)
+    }
+
+    /// Runs one program as a user would, and shows its checks and its jobs' logs as they come.
+    fn program(&mut self, server: &Server, program: &str) -> Result<()> {
+        let path = Path::new("examples/article").join(program);
+        say::line(format!("   $ sightline run -- python {}", path.display()));
+        let mut command = server.run_bound(&self.python)?;
+        command
+            .current_dir(machine::root())
+            .arg(path)
+            .env("PYTHONUNBUFFERED", "1");
+        let mut lines = Vec::new();
+        let status = command::follow(&mut command, |line| {
+            self.checks += usize::from(line.starts_with("ok  - "));
+            say::line(shown(line));
+            lines.push(line.to_owned());
+        })?;
+        fs::write(
+            self.folder.join(program).with_extension("log"),
+            lines.join("\n"),
+        )?;
+        if status.success() {
+            return Ok(());
+        }
+        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+        let tail = server.last_lines(LAST_LINES);
+        Err(anyhow!(
+            "{program} ended with {status}; its last lines:\n{}",
+            last.join("\n")
+        ))
+        .with_context(|| format!("the server's last lines:\n{tail}"))
+    }
+
+    /// Says how to look further, and keeps the server for as long as somebody wants to.
+    fn end(&self, server: Server) -> Result<()> {
+        let (checks, took) = (self.checks, say::duration(self.started.elapsed()));
+        say::line(say::green(&format!(
+            "\nThe article's programs ran: {checks} checks held, in {took}."
+        )));
+        server.say_how_to_look();
+        if machine::can_answer() {
+            say::line("\nThe server runs until you press Enter.");
+            io::stdin().lock().read_line(&mut String::new())?;
+        }
+        server.stop()
+    }
+}
+
+/// A program's line with its margin: checks stand out, everything else stands back.
+fn shown(line: &str) -> String {
+    match line.strip_prefix("ok  - ") {
+        Some(check) => format!("   {}  - {check}", say::green("ok")),
+        None => format!("      {line}"),
+    }
+}

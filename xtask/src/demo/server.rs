@@ -1,0 +1,142 @@
+//! The demo's own server: started on a free port, ended with the demo.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{command, machine, say};
+
+/// A first start makes a database and keys; far more than that is a fault.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long the server may take to put its jobs down.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(20);
+const LISTENING: &str = "listening on ";
+
+/// A running server; dropping it kills it.
+pub(super) struct Server {
+    process: Child,
+    data_dir: PathBuf,
+    log: PathBuf,
+    pub(super) endpoint: String,
+}
+
+impl Server {
+    /// Starts the built binary with its data and its log in `folder`.
+    pub(super) fn start(folder: &Path) -> Result<Self> {
+        let (data_dir, log) = (folder.join("data"), folder.join("server.log"));
+        let output = File::create(&log)?;
+        let process = command::bound(machine::binary())?
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(&data_dir)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .context("starting the server")?;
+        let mut server = Self {
+            process,
+            data_dir,
+            log,
+            endpoint: String::new(),
+        };
+        server.endpoint = server.wait_until_it_listens()?;
+        Ok(server)
+    }
+
+    fn wait_until_it_listens(&mut self) -> Result<String> {
+        let started = machine::now();
+        while started.elapsed() < START_LIMIT {
+            let said = fs::read_to_string(&self.log)?;
+            let address = said.lines().find_map(|line| line.split_once(LISTENING));
+            if let Some((_, address)) = address {
+                return Ok(address.trim().to_owned());
+            }
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the server ended with {status}; it said:\n{said}");
+            }
+            thread::sleep(PAUSE);
+        }
+        bail!(
+            "the server did not listen within {}",
+            say::duration(START_LIMIT)
+        )
+    }
+
+    /// The command `sightline run -- PROGRAM`, to which arguments may be added.
+    pub(super) fn run(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(machine::binary());
+        command
+            .args(["run", "--data-dir"])
+            .arg(&self.data_dir)
+            .arg("--")
+            .arg(program);
+        command
+    }
+
+    /// The same, ending when the demo ends.
+    pub(super) fn run_bound(&self, program: impl AsRef<OsStr>) -> Result<Command> {
+        let mut command = command::bound(machine::binary())?;
+        command
+            .args(["run", "--data-dir"])
+            .arg(&self.data_dir)
+            .arg("--")
+            .arg(program);
+        Ok(command)
+    }
+
+    /// The end of the server's log.
+    pub(super) fn last_lines(&self, count: usize) -> String {
+        let said = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+
+    pub(super) fn say_how_to_look(&self) {
+        let (binary, data_dir) = (machine::binary(), self.data_dir.display().to_string());
+        let binary = binary.display();
+        say::line("\nTo look further, while its server runs:");
+        for what in ["job list", "job logs -f NAME", "run"] {
+            let more = if what == "run" { " -- aws s3 ls" } else { "" };
+            say::line(format!("   {binary} {what} --data-dir {data_dir}{more}"));
+        }
+        say::line("To start that server again:");
+        say::line(format!("   {binary} serve --data-dir {data_dir}"));
+    }
+
+    /// Asks the server to end and waits until it has.
+    pub(super) fn stop(mut self) -> Result<()> {
+        if let Some(pid) = i32::try_from(self.process.id())
+            .ok()
+            .and_then(Pid::from_raw)
+        {
+            kill_process(pid, Signal::TERM).context("asking the server to end")?;
+        }
+        let asked = machine::now();
+        while asked.elapsed() < STOP_LIMIT {
+            if let Some(status) = self.process.try_wait()? {
+                say::line(format!("The server has ended ({status})."));
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+        }
+        bail!(
+            "the server did not end within {} and was killed",
+            say::duration(STOP_LIMIT)
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when the server has ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}

@@ -1,0 +1,76 @@
+//! The machine that a chore runs on: its clock, its environment, its terminal, the checkout.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// The top of the checkout.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a chore reports how long real steps took"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a chore is configured by variables, as make is"
+)]
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The folder that `scripts/setup` keeps its work in, by the same rule.
+pub(crate) fn cache() -> Result<PathBuf> {
+    if let Some(cache) = variable("SIGHTLINE_CACHE") {
+        return Ok(cache.into());
+    }
+    let home = || variable("HOME").map(|home| Path::new(&home).join(".cache"));
+    let caches = variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    Ok(caches
+        .context("neither SIGHTLINE_CACHE nor HOME is set")?
+        .join("sightline"))
+}
+
+/// The interpreter of the client environment, which `scripts/setup client` makes.
+pub(crate) fn client_python() -> Result<PathBuf> {
+    let told = Command::new(root().join("scripts/setup"))
+        .arg("client-python")
+        .output()?;
+    let path = PathBuf::from(String::from_utf8_lossy(&told.stdout).trim());
+    if !told.status.success() || !path.exists() {
+        bail!("the client environment is missing; run: scripts/setup client");
+    }
+    Ok(path)
+}
+
+/// The server that the workspace builds, by default or where the caller says.
+pub(crate) fn binary() -> PathBuf {
+    let told = variable("SIGHTLINE_BIN").map(PathBuf::from);
+    told.unwrap_or_else(|| {
+        let target = variable("CARGO_TARGET_DIR").map(PathBuf::from);
+        root()
+            .join(target.unwrap_or_else(|| "target".into()))
+            .join("debug/sightline")
+    })
+}
+
+/// Whether a person looks at what a chore writes.
+pub(crate) fn is_watched() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether a person can also answer.
+pub(crate) fn can_answer() -> bool {
+    is_watched() && io::stdin().is_terminal()
+}
