@@ -10,7 +10,7 @@ setup: ## install once what the machine lacks; a second run changes nothing
 	@scripts/setup all
 
 demo: ## run the article's programs against a fresh server and show what they made
-	@scripts/setup system client
+	@scripts/setup system
 	@cargo xtask demo
 
 test: ## everything that must hold before a change is accepted, with one summary
@@ -18,6 +18,7 @@ test: ## everything that must hold before a change is accepted, with one summary
 	@cargo xtask test
 
 check: ## the quick part: format, lints, house rules, generated code
+	@scripts/setup tools
 	@cargo xtask test lints
 
 e2e: ## the Python clients against the real binary
@@ -32,5 +33,5 @@ codegen: ## regenerate wire types and support tables from models/
 	@cargo xtask codegen
 
 oracles: ## recompute expected values with the reference tools
-	@scripts/setup client
+	@scripts/setup system
 	@scripts/oracles
