@@ -1,0 +1,109 @@
+//! Making, finding and removing buckets.
+
+use sightline_identity::Permit;
+use sightline_meta::{Reader, Tx};
+
+use crate::{Bucket, BucketName, Error, Objects, event, store};
+
+/// In this region a bucket needs no location constraint, must not have one, and making one's own
+/// bucket again succeeds.
+const CLASSIC_REGION: &str = "us-east-1";
+
+impl Objects {
+    /// Makes a bucket in the server's region, which `location` must name.
+    ///
+    /// In us-east-1 there is no name for it, and making a bucket again is no error: S3 keeps both
+    /// from its first days, and clients rely on the second.
+    pub async fn create_bucket(
+        &self,
+        permit: &Permit,
+        name: &BucketName,
+        location: Option<&str>,
+    ) -> Result<(), Error> {
+        permit.expect_action("s3:CreateBucket");
+        let cx = permit.cx();
+        let region = cx.region.as_str();
+        let classic = region == CLASSIC_REGION;
+        let location_ok = match location {
+            None => classic,
+            Some(asked) => !classic && asked == region,
+        };
+        if !location_ok {
+            let asked = location.unwrap_or_default().to_owned();
+            return Err(Error::WrongLocation {
+                asked,
+                region: region.to_owned(),
+            });
+        }
+        let bucket = Bucket {
+            name: name.clone(),
+            owner: cx.account.to_string(),
+            region: region.to_owned(),
+            created_at: self.clock.now(),
+        };
+        let event = event(permit, name, None);
+        let write = move |tx: &mut Tx<'_>| {
+            if store::bucket(tx, &bucket.name)?.is_none() {
+                store::insert_bucket(tx, &bucket)?;
+            } else if !classic {
+                return Err(Error::BucketExists(bucket.name));
+            }
+            tx.record(&event)?;
+            Ok(())
+        };
+        self.meta.write(write).await
+    }
+
+    /// Finds a bucket.
+    pub async fn head_bucket(&self, permit: &Permit, name: &BucketName) -> Result<Bucket, Error> {
+        permit.expect_action("s3:ListBucket");
+        self.bucket(name).await
+    }
+
+    /// Finds a bucket to tell its region.
+    pub async fn bucket_location(
+        &self,
+        permit: &Permit,
+        name: &BucketName,
+    ) -> Result<Bucket, Error> {
+        permit.expect_action("s3:GetBucketLocation");
+        self.bucket(name).await
+    }
+
+    /// Every bucket, by name.
+    pub async fn buckets(&self, permit: &Permit) -> Result<Vec<Bucket>, Error> {
+        permit.expect_action("s3:ListAllMyBuckets");
+        self.meta.read(|reader| Ok(store::buckets(reader)?)).await
+    }
+
+    /// Removes a bucket that holds neither objects nor unfinished uploads.
+    pub async fn delete_bucket(&self, permit: &Permit, name: &BucketName) -> Result<(), Error> {
+        permit.expect_action("s3:DeleteBucket");
+        let event = event(permit, name, None);
+        let name = name.clone();
+        let write = move |tx: &mut Tx<'_>| {
+            if store::bucket(tx, &name)?.is_none() {
+                return Err(Error::BucketNotFound(name));
+            }
+            if store::bucket_in_use(tx, &name)? {
+                return Err(Error::BucketNotEmpty(name));
+            }
+            store::delete_bucket(tx, &name)?;
+            tx.record(&event)?;
+            Ok(())
+        };
+        self.meta.write(write).await
+    }
+
+    async fn bucket(&self, name: &BucketName) -> Result<Bucket, Error> {
+        let name = name.clone();
+        let read =
+            |reader: &Reader<'_>| store::bucket(reader, &name)?.ok_or(Error::BucketNotFound(name));
+        self.meta.read(read).await
+    }
+}
+
+/// Fails unless the bucket exists.
+pub(crate) fn demand(reader: &Reader<'_>, name: &BucketName) -> Result<Bucket, Error> {
+    store::bucket(reader, name)?.ok_or_else(|| Error::BucketNotFound(name.clone()))
+}

@@ -1,0 +1,231 @@
+//! Writing and deleting objects.
+
+use sightline_identity::Permit;
+use sightline_meta::{Reader, Tx};
+use sightline_ports::{BlobError, BlobId};
+use sightline_types::Event;
+
+use crate::bucket::demand;
+use crate::checksum::{Algorithm, Digests};
+use crate::holds::{Doomed, Fresh, Holds};
+use crate::{
+    Attributes, BucketName, Error, Object, ObjectKey, Objects, Payload, WriteCondition, event,
+    store,
+};
+
+/// An object to be written.
+#[derive(Clone, Debug)]
+pub struct NewObject {
+    /// The bucket that it goes to.
+    pub bucket: BucketName,
+    /// Its key; an object that has it is replaced.
+    pub key: ObjectKey,
+    /// What is said of its bytes.
+    pub attributes: Attributes,
+    /// The condition under which it is written.
+    pub condition: Option<WriteCondition>,
+}
+
+/// What a transaction that changes objects leaves to be settled after its commit: holds on new
+/// blobs end, replaced contents are doomed. Dropping it does both.
+pub(crate) struct Settled<T> {
+    pub(crate) value: T,
+    pub(crate) fresh: Option<Fresh>,
+    pub(crate) doomed: Vec<Doomed>,
+}
+
+impl Objects {
+    /// Writes an object durably. Readers see the one before it or all of this, never a mixture.
+    pub async fn put(
+        &self,
+        permit: &Permit,
+        new: NewObject,
+        payload: Payload,
+    ) -> Result<Object, Error> {
+        permit.expect_action("s3:PutObject");
+        self.demand_writable(&new).await?;
+        let (mut fresh, digests) = self.store(payload, None).await?;
+        let object = Object {
+            key: new.key,
+            size: digests.size,
+            etag: digests.etag(),
+            modified_at: self.clock.now(),
+            checksum: digests.checksum,
+            attributes: new.attributes,
+            part_count: 0,
+            content_id: fresh.id().clone(),
+        };
+        let (bucket, condition) = (new.bucket, new.condition);
+        let (event, holds) = (
+            event(permit, &bucket, Some(&object.key)),
+            self.holds.clone(),
+        );
+        let write = move |tx: &mut Tx<'_>| {
+            let doomed = replace(tx, &holds, &bucket, &object, condition.as_ref(), &event)?;
+            fresh.keep();
+            Ok(Settled {
+                value: object,
+                fresh: Some(fresh),
+                doomed: doomed.into_iter().collect(),
+            })
+        };
+        self.settle(self.meta.write(write).await).await
+    }
+
+    /// Deletes an object; that it does not exist is no error.
+    pub async fn delete(
+        &self,
+        permit: &Permit,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<(), Error> {
+        permit.expect_action("s3:DeleteObject");
+        let (event, holds) = (event(permit, bucket, Some(key)), self.holds.clone());
+        let (bucket, key) = (bucket.clone(), key.clone());
+        let write = move |tx: &mut Tx<'_>| {
+            demand(tx, &bucket)?;
+            let object = store::object(tx, &bucket, &key)?;
+            let released = object
+                .map(|object| store::release(tx, &object))
+                .transpose()?;
+            store::delete_object(tx, &bucket, &key)?;
+            tx.record(&event)?;
+            let doomed = released
+                .map(|blobs| holds.doom(blobs))
+                .into_iter()
+                .collect();
+            Ok(Settled {
+                value: (),
+                fresh: None,
+                doomed,
+            })
+        };
+        self.settle(self.meta.write(write).await).await
+    }
+
+    /// Refuses a write that cannot succeed before its bytes are taken. What counts is checked
+    /// again in the transaction.
+    async fn demand_writable(&self, new: &NewObject) -> Result<(), Error> {
+        let (bucket, key, condition) = (new.bucket.clone(), new.key.clone(), new.condition.clone());
+        let read = move |reader: &Reader<'_>| {
+            demand(reader, &bucket)?;
+            check(reader, &bucket, &key, condition.as_ref())?;
+            Ok(())
+        };
+        self.meta.read(read).await
+    }
+
+    /// Stores bytes as a new blob and tells what they are. `wanted` is computed over them if they
+    /// come without a checksum.
+    pub(crate) async fn store(
+        &self,
+        payload: Payload,
+        wanted: Option<Algorithm>,
+    ) -> Result<(Fresh, Digests), Error> {
+        let lost = |what: &str| {
+            let source = std::io::Error::other(what.to_owned());
+            Error::Blob(BlobError::Store {
+                action: "store a blob",
+                source,
+            })
+        };
+        let id = new_id().ok_or_else(|| lost("a random name has another form"))?;
+        let fresh = self.holds.fresh(id);
+        let (bytes, digests) = payload.checked(wanted);
+        self.blobs.put(fresh.id(), bytes).await?;
+        let digests = digests.get().cloned();
+        Ok((
+            fresh,
+            digests.ok_or_else(|| lost("the bytes were not read to their end"))?,
+        ))
+    }
+
+    /// Ends the holds of a transaction whose outcome is known, and deletes what it doomed.
+    pub(crate) async fn settle<T>(&self, outcome: Result<Settled<T>, Error>) -> Result<T, Error> {
+        let value = outcome.map(
+            |Settled {
+                 value,
+                 fresh,
+                 doomed,
+             }| {
+                drop((fresh, doomed));
+                value
+            },
+        );
+        self.sweep().await;
+        value
+    }
+
+    /// Deletes every blob that is doomed and that nobody reads.
+    ///
+    /// A blob that cannot be deleted now is found again by the collection of orphans.
+    pub(crate) async fn sweep(&self) {
+        for blobs in self.holds.take_doomed() {
+            if let Err(error) = self.delete_unnamed(blobs).await {
+                tracing::warn!(%error, "replaced bytes stay until orphans are collected");
+            }
+        }
+    }
+
+    /// Deletes those of `blobs` that no row names, and tells how many.
+    ///
+    /// Even of doomed blobs some may be named: the commit that ceased to may have failed.
+    pub(crate) async fn delete_unnamed(&self, blobs: Vec<BlobId>) -> Result<usize, Error> {
+        let read = move |reader: &Reader<'_>| {
+            let mut unnamed = Vec::new();
+            for blob in blobs {
+                if !store::is_named(reader, &blob)? {
+                    unnamed.push(blob);
+                }
+            }
+            Ok::<_, Error>(unnamed)
+        };
+        let unnamed = self.meta.read(read).await?;
+        let Some(burial) = self.holds.bury(unnamed) else {
+            return Ok(0);
+        };
+        for blob in &burial.blobs {
+            self.blobs.delete(blob).await?;
+        }
+        Ok(burial.blobs.len())
+    }
+}
+
+/// Gives `object` its key, if `condition` allows, and records the event.
+pub(crate) fn replace(
+    tx: &mut Tx<'_>,
+    holds: &Holds,
+    bucket: &BucketName,
+    object: &Object,
+    condition: Option<&WriteCondition>,
+    event: &Event,
+) -> Result<Option<Doomed>, Error> {
+    demand(tx, bucket)?;
+    let replaced = check(tx, bucket, &object.key, condition)?;
+    let released = replaced
+        .map(|replaced| store::release(tx, &replaced))
+        .transpose()?;
+    store::put_object(tx, bucket, object)?;
+    tx.record(event)?;
+    Ok(released.map(|blobs| holds.doom(blobs)))
+}
+
+/// The object that has the key now, if `condition` allows replacing it.
+fn check(
+    reader: &Reader<'_>,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    condition: Option<&WriteCondition>,
+) -> Result<Option<Object>, Error> {
+    let present = store::object(reader, bucket, key)?;
+    if present.is_none() && matches!(condition, Some(WriteCondition::Match(_))) {
+        return Err(Error::KeyNotFound(key.clone()));
+    }
+    condition.map_or(Ok(()), |condition| condition.check(present.as_ref()))?;
+    Ok(present)
+}
+
+/// Draws the name of a new blob or upload.
+pub(crate) fn new_id() -> Option<BlobId> {
+    BlobId::parse(&uuid::Uuid::new_v4().simple().to_string())
+}

@@ -1,0 +1,202 @@
+//! Reading objects: the row, the conditions, the range, and the bytes of one blob or of many.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use sightline_identity::Permit;
+use sightline_meta::Reader;
+use sightline_ports::{BlobError, BlobId, BlobStore, BlobStream, ByteRange};
+
+use crate::bucket::demand;
+use crate::holds::Pin;
+use crate::store::{self, PARTS_MAX};
+use crate::{BucketName, Conditions, Error, Object, ObjectKey, Objects, Part, RangeSpec};
+
+/// How often a row is read again because its bytes were replaced before they could be opened.
+const LOOKUPS_MAX: usize = 100;
+
+/// What is wanted of an object.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Under which conditions.
+    pub conditions: Conditions,
+    /// Only these bytes.
+    pub range: Option<RangeSpec>,
+    /// Only the bytes of this part.
+    pub part: Option<u32>,
+}
+
+/// An object and the part of it that was asked for.
+#[derive(Clone, Debug)]
+pub struct Selected {
+    /// The object.
+    pub object: Object,
+    /// The bytes asked for; `None` if they are all.
+    pub range: Option<ByteRange>,
+}
+
+impl Selected {
+    /// The bytes asked for.
+    #[must_use]
+    pub fn bytes(&self) -> ByteRange {
+        self.range.unwrap_or(ByteRange {
+            start: 0,
+            end: self.object.size,
+        })
+    }
+}
+
+/// An object with its bytes.
+pub struct Found {
+    /// The object and the part of it that was asked for.
+    pub selected: Selected,
+    /// The bytes asked for. They stay as they are although the object be replaced or deleted.
+    pub bytes: BlobStream,
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found")
+            .field("selected", &self.selected)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Objects {
+    /// Finds an object without its bytes.
+    pub async fn head(
+        &self,
+        permit: &Permit,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        wanted: &Wanted,
+    ) -> Result<Selected, Error> {
+        permit.expect_action("s3:GetObject");
+        Ok(self.look_up(bucket, key, wanted).await?.0)
+    }
+
+    /// Reads an object.
+    pub async fn get(
+        &self,
+        permit: &Permit,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        wanted: &Wanted,
+    ) -> Result<Found, Error> {
+        permit.expect_action("s3:GetObject");
+        let mut lookups = 0;
+        loop {
+            let (selected, parts) = self.look_up(bucket, key, wanted).await?;
+            lookups += 1;
+            let pieces = pieces(&selected, &parts);
+            let blobs = pieces.iter().map(|(blob, _)| blob.clone()).collect();
+            let Some(pin) = self.holds.pin(blobs) else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            match self.open(pieces, pin).await {
+                Ok(bytes) => return Ok(Found { selected, bytes }),
+                Err(BlobError::NotFound(_)) if lookups < LOOKUPS_MAX => {}
+                Err(error) => return Err(Error::Blob(error)),
+            }
+        }
+    }
+
+    async fn look_up(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        wanted: &Wanted,
+    ) -> Result<(Selected, Vec<Part>), Error> {
+        let (bucket, key, wanted) = (bucket.clone(), key.clone(), wanted.clone());
+        let read = move |reader: &Reader<'_>| {
+            let Some(object) = store::object(reader, &bucket, &key)? else {
+                demand(reader, &bucket)?;
+                return Err(Error::KeyNotFound(key));
+            };
+            wanted.conditions.check(&object)?;
+            let parts = if object.part_count == 0 {
+                Vec::new()
+            } else {
+                store::parts(reader, &object.content_id, 0, PARTS_MAX)?
+            };
+            let range = select(&object, &parts, &wanted)?;
+            Ok((Selected { object, range }, parts))
+        };
+        self.meta.read(read).await
+    }
+
+    /// Opens the first of some pieces at once and each further one in its turn.
+    async fn open(&self, pieces: Vec<Piece>, pin: Pin) -> Result<BlobStream, BlobError> {
+        let mut pieces = pieces.into_iter();
+        let Some((blob, range)) = pieces.next() else {
+            return Ok(stream::empty().boxed());
+        };
+        let first = self.blobs.get(&blob, range).await?;
+        let blobs = Arc::clone(&self.blobs);
+        let rest = stream::iter(pieces)
+            .then(move |(blob, range)| open_later(Arc::clone(&blobs), blob, range))
+            .try_flatten();
+        // The pin must live as long as somebody may ask for a further blob.
+        Ok(first.chain(rest).inspect(move |_| _ = &pin).boxed())
+    }
+}
+
+async fn open_later(
+    blobs: Arc<dyn BlobStore>,
+    blob: BlobId,
+    range: ByteRange,
+) -> std::io::Result<BlobStream> {
+    blobs.get(&blob, range).await.map_err(std::io::Error::other)
+}
+
+/// The bytes that are wanted of an object; `None` for all of them.
+fn select(object: &Object, parts: &[Part], wanted: &Wanted) -> Result<Option<ByteRange>, Error> {
+    let Some(number) = wanted.part else {
+        return wanted
+            .range
+            .map(|range| range.within(object.size))
+            .transpose();
+    };
+    if object.part_count == 0 && number == 1 {
+        return Ok(Some(ByteRange {
+            start: 0,
+            end: object.size,
+        }));
+    }
+    let mut start = 0;
+    for part in parts {
+        let end = start + part.size;
+        if part.number == number {
+            return Ok(Some(ByteRange { start, end }));
+        }
+        start = end;
+    }
+    Err(Error::PartNotFound { number })
+}
+
+/// A blob and the range that is wanted of it.
+type Piece = (BlobId, ByteRange);
+
+/// The blobs that the selected bytes lie in.
+fn pieces(selected: &Selected, parts: &[Part]) -> Vec<Piece> {
+    let wanted = selected.bytes();
+    if parts.is_empty() {
+        return vec![(selected.object.content_id.clone(), wanted)];
+    }
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for part in parts {
+        let end = start + part.size;
+        if wanted.start < end && start < wanted.end {
+            let range = ByteRange {
+                start: wanted.start.saturating_sub(start),
+                end: wanted.end.min(end) - start,
+            };
+            pieces.push((part.blob.clone(), range));
+        }
+        start = end;
+    }
+    pieces
+}

@@ -1,0 +1,12 @@
+//! The engine over a real database file and a real directory of blobs.
+
+#[cfg(test)]
+mod bucket;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod multipart;
+#[cfg(test)]
+mod object;
+#[cfg(test)]
+mod world;
