@@ -261,7 +261,7 @@ fn check(spec: &JobSpec) -> Result<(), Error> {
         }
         paths.push(path.trim_end_matches('/'));
     }
-    if let Some(uri) = spec.artifact_uri("model.tar.gz") {
+    if let Some(uri) = spec.model_uri() {
         transfer::parse(&uri)?;
     }
     if let Some(uri) = spec.source_archive() {

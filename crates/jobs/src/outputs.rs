@@ -62,7 +62,7 @@ async fn store_outputs(runner: &Runner<'_>) -> Result<(), Interrupt> {
 }
 
 async fn store_artifacts(runner: &Runner<'_>) -> Result<(), Interrupt> {
-    let Some(model) = runner.spec.artifact_uri("model.tar.gz") else {
+    let Some(model) = runner.spec.model_uri() else {
         return Ok(());
     };
     store_archive(runner, "/opt/ml/model", "model.tar.gz", true).await?;

@@ -172,6 +172,12 @@ impl JobSpec {
     }
 
     /// Where the model of a training job goes.
+    #[must_use]
+    pub fn model_uri(&self) -> Option<String> {
+        self.artifact_uri("model.tar.gz")
+    }
+
+    /// Where a file beside the model goes.
     pub(crate) fn artifact_uri(&self, file: &str) -> Option<String> {
         let path = self.artifact_path.as_deref()?.trim_end_matches('/');
         Some(format!("{path}/{}/output/{file}", self.name))

@@ -1,0 +1,266 @@
+//! Training jobs.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sightline_api::Fault;
+use sightline_identity::Permit;
+use sightline_jobs::{
+    CreateJob, Distribution, Input, JobId, JobKind, JobSpec, JobView, MetricDefinition, Program,
+};
+use sightline_meta::resource::Resource;
+use sightline_types::Timestamp;
+
+use crate::faults::{mismatch, of_job, validation};
+use crate::list::{ListRequest, pairs};
+use crate::processing_job::{failure_reason, merge, not_yet};
+use crate::{App, model, unsupported};
+
+/// How long a job may run when the request does not say, as AWS has it.
+const RUNTIME_S_DEFAULT: i32 = 86_400;
+
+/// What the model has and no engine does yet. The debugger's and profiler's settings are kept and
+/// shown: clients send them unasked, and they change nothing about the job.
+const UNSUPPORTED: &[&str] = &[
+    "AlgorithmSpecification.AlgorithmName",
+    "AlgorithmSpecification.TrainingImageConfig",
+    "InputDataConfig.CompressionType",
+    "InputDataConfig.DataSource.DatasetSource",
+    "InputDataConfig.DataSource.FileSystemDataSource",
+    "InputDataConfig.RecordWrapperType",
+    "InputDataConfig.ShuffleConfig",
+    "OutputDataConfig.KmsKeyId",
+    "ResourceConfig.InstanceGroups",
+    "ResourceConfig.InstancePreferences",
+    "ResourceConfig.KeepAlivePeriodInSeconds",
+    "ResourceConfig.TrainingPlanArn",
+    "ResourceConfig.VolumeKmsKeyId",
+    "VpcConfig",
+    "EnableManagedSpotTraining",
+    "CheckpointConfig",
+    "DebugRuleConfigurations",
+    "TensorBoardOutputConfig",
+    "ProfilerRuleConfigurations",
+    "RetryStrategy",
+    "RemoteDebugConfig.EnableRemoteDebug",
+    "InfraCheckConfig.EnableInfraCheck",
+    "SessionChainingConfig.EnableSessionTagChaining",
+    "ServerlessJobConfig",
+    "MlflowConfig",
+    "ModelPackageConfig",
+];
+
+pub(crate) async fn create(
+    app: Arc<App>,
+    permit: Permit,
+    input: model::CreateTrainingJobInput,
+) -> Result<model::CreateTrainingJobOutput, Fault> {
+    let job = convert(input)?;
+    let created = app.jobs.create(&permit, job).await;
+    let arn = created.map_err(|error| of_job(&error))?;
+    Ok(model::CreateTrainingJobOutput { training_job_arn: arn.to_string() })
+}
+
+pub(crate) async fn describe(
+    app: Arc<App>,
+    permit: Permit,
+    input: model::DescribeTrainingJobInput,
+) -> Result<model::DescribeTrainingJobOutput, Fault> {
+    let id = JobId { kind: JobKind::Training, name: input.training_job_name };
+    let found = app.jobs.describe(&permit, &id).await;
+    description(found.map_err(|error| of_job(&error))?)
+}
+
+pub(crate) async fn list(
+    app: Arc<App>,
+    permit: Permit,
+    input: model::ListTrainingJobsInput,
+) -> Result<model::ListTrainingJobsOutput, Fault> {
+    if input.warm_pool_status_equals.is_some() {
+        return Err(not_yet("WarmPoolStatusEquals"));
+    }
+    if input.training_plan_arn_equals.is_some() {
+        return Err(not_yet("TrainingPlanArnEquals"));
+    }
+    let query = ListRequest {
+        name_contains: input.name_contains,
+        status: input.status_equals.map(|status| status.as_str().to_owned()),
+        created: (input.creation_time_after, input.creation_time_before),
+        modified: (input.last_modified_time_after, input.last_modified_time_before),
+        sort_by: input.sort_by,
+        sort_order: input.sort_order,
+        max_results: input.max_results,
+        next_token: input.next_token,
+    }
+    .into_query();
+    let listed = app.jobs.list(&permit, JobKind::Training, query).await;
+    let page = listed.map_err(|error| of_job(&error))?;
+    let summaries = page.items.into_iter().map(summary).collect::<Result<_, _>>()?;
+    Ok(model::ListTrainingJobsOutput {
+        training_job_summaries: summaries,
+        next_token: page.next_token,
+    })
+}
+
+pub(crate) async fn stop(
+    app: Arc<App>,
+    permit: Permit,
+    input: model::StopTrainingJobInput,
+) -> Result<(), Fault> {
+    let id = JobId { kind: JobKind::Training, name: input.training_job_name };
+    app.jobs.stop(&permit, &id).await.map_err(|error| of_job(&error))
+}
+
+fn convert(input: model::CreateTrainingJobInput) -> Result<CreateJob, Fault> {
+    let document = serde_json::to_value(&input).map_err(|error| mismatch(&error))?;
+    unsupported::refuse(&document, UNSUPPORTED)?;
+    let required = |what: &str| validation(format!("{what} is required"));
+    let algorithm =
+        input.algorithm_specification.ok_or_else(|| required("AlgorithmSpecification"))?;
+    if algorithm.training_input_mode != model::TrainingInputMode::File {
+        return Err(not_yet("a TrainingInputMode other than File"));
+    }
+    let resources = input.resource_config.ok_or_else(|| required("ResourceConfig"))?;
+    let runtime = input.stopping_condition.and_then(|limit| limit.max_runtime_in_seconds);
+    let channels = input.input_data_config.unwrap_or_default();
+    let spec = JobSpec {
+        kind: JobKind::Training,
+        name: input.training_job_name,
+        image: algorithm
+            .training_image
+            .ok_or_else(|| required("AlgorithmSpecification.TrainingImage"))?,
+        role: input.role_arn,
+        program: match algorithm.container_entrypoint {
+            Some(entrypoint) => Program::Command(
+                [entrypoint, algorithm.container_arguments.unwrap_or_default()].concat(),
+            ),
+            None if algorithm.container_arguments.is_some() => {
+                return Err(not_yet("ContainerArguments without ContainerEntrypoint"));
+            }
+            None => Program::OfImage,
+        },
+        instances: resources
+            .instance_count
+            .and_then(|count| u32::try_from(count).ok())
+            .ok_or_else(|| required("ResourceConfig.InstanceCount"))?,
+        instance_type: resources
+            .instance_type
+            .ok_or_else(|| required("ResourceConfig.InstanceType"))?,
+        inputs: channels.into_iter().map(channel).collect::<Result<_, _>>()?,
+        outputs: Vec::new(),
+        artifact_path: Some(input.output_data_config.s3_output_path),
+        variables: input.environment.unwrap_or_default(),
+        hyperparameters: input.hyper_parameters.unwrap_or_default(),
+        metrics: algorithm
+            .metric_definitions
+            .unwrap_or_default()
+            .into_iter()
+            .map(|metric| MetricDefinition { name: metric.name, regex: metric.regex })
+            .collect(),
+        runtime_s_max: u64::try_from(runtime.unwrap_or(RUNTIME_S_DEFAULT)).unwrap_or_default(),
+        network_isolation: input.enable_network_isolation.unwrap_or(false),
+    };
+    Ok(CreateJob { spec, document, tags: pairs(input.tags) })
+}
+
+fn channel(channel: model::Channel) -> Result<Input, Fault> {
+    let name = channel.channel_name;
+    let s3 = channel
+        .data_source
+        .s3_data_source
+        .ok_or_else(|| validation(format!("S3DataSource of the channel {name:?} is required")))?;
+    if s3.s3_data_type != model::S3DataType::S3Prefix {
+        return Err(not_yet("an S3DataType other than S3Prefix"));
+    }
+    if channel.input_mode.is_some_and(|mode| mode != model::TrainingInputMode::File) {
+        return Err(not_yet("an InputMode other than File"));
+    }
+    Ok(Input {
+        path: format!("/opt/ml/input/data/{name}"),
+        name,
+        uri: s3.s3_uri,
+        distribution: match s3.s3_data_distribution_type {
+            Some(model::S3DataDistribution::ShardedByS3Key) => Distribution::ShardedByKey,
+            Some(model::S3DataDistribution::FullyReplicated) | None => {
+                Distribution::FullyReplicated
+            }
+        },
+        content_type: channel.content_type,
+    })
+}
+
+/// The request as it was, and beside it what has become of it.
+fn description(view: JobView) -> Result<model::DescribeTrainingJobOutput, Fault> {
+    let seconds = view.started_at.zip(view.ended_at).map(|(start, end)| {
+        // AWS bills whole seconds, rounded up.
+        end.since(start).as_millis().div_ceil(1_000).max(1)
+    });
+    let artifact = view.artifact_uri.clone().or_else(|| view.spec.model_uri());
+    let transitions: Vec<Value> = view
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "Status": step.status,
+                "StartTime": step.started_at,
+                "EndTime": step.ended_at,
+                "StatusMessage": step.message,
+            })
+        })
+        .collect();
+    let metrics: Vec<Value> = view
+        .metrics
+        .iter()
+        .map(|point| {
+            json!({ "MetricName": point.metric, "Value": point.value, "Timestamp": point.at })
+        })
+        .collect();
+    let resource = view.resource;
+    let mut document = resource.document;
+    // `SKLearn.attach` indexes this member.
+    if document["OutputDataConfig"]["KmsKeyId"].is_null() {
+        document["OutputDataConfig"]["KmsKeyId"] = json!("");
+    }
+    for flag in [
+        "EnableNetworkIsolation",
+        "EnableInterContainerTrafficEncryption",
+        "EnableManagedSpotTraining",
+    ] {
+        if document[flag].is_null() {
+            document[flag] = json!(false);
+        }
+    }
+    let waiting = json!("Pending");
+    let computed = json!({
+        "TrainingJobArn": resource.arn.as_str(),
+        "TrainingJobStatus": resource.status,
+        "SecondaryStatus": transitions.last().map_or(&waiting, |step| &step["Status"]),
+        "SecondaryStatusTransitions": transitions,
+        "ModelArtifacts": { "S3ModelArtifacts": artifact.unwrap_or_default() },
+        "CreationTime": resource.created_at,
+        "LastModifiedTime": resource.modified_at,
+        "TrainingStartTime": view.started_at,
+        "TrainingEndTime": view.ended_at,
+        "TrainingTimeInSeconds": seconds,
+        "BillableTimeInSeconds": seconds,
+        "FinalMetricDataList": (!metrics.is_empty()).then_some(metrics),
+        "FailureReason": failure_reason(view.outcome),
+        "StoppingCondition": { "MaxRuntimeInSeconds": view.spec.runtime_s_max },
+    });
+    merge(&mut document, computed);
+    serde_json::from_value(document).map_err(|error| mismatch(&error))
+}
+
+fn summary(
+    (resource, ended_at): (Resource, Option<Timestamp>),
+) -> Result<model::TrainingJobSummary, Fault> {
+    serde_json::from_value(json!({
+        "TrainingJobName": resource.name,
+        "TrainingJobArn": resource.arn.as_str(),
+        "CreationTime": resource.created_at,
+        "TrainingEndTime": ended_at,
+        "LastModifiedTime": resource.modified_at,
+        "TrainingJobStatus": resource.status,
+    }))
+    .map_err(|error| mismatch(&error))
+}
