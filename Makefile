@@ -27,7 +27,8 @@ e2e: ## the Python clients against the real binary
 
 bench: ## measure start-up, memory and job overhead of the real binary
 	@scripts/setup system client
-	@cargo xtask bench
+	@cargo build --release --package sightline
+	@SIGHTLINE_BIN=$(CURDIR)/target/release/sightline cargo xtask bench
 
 codegen: ## regenerate wire types and support tables from models/
 	@cargo xtask codegen

@@ -1,11 +1,13 @@
 //! Chores of this repository: `cargo xtask <chore>`.
 
+mod bench;
 mod check;
 mod codegen;
 mod command;
 mod demo;
 mod machine;
 mod say;
+mod server;
 mod tidy;
 
 use std::ffi::OsString;
@@ -22,6 +24,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Measures start, memory and job overhead of the real binary
+    Bench,
     /// Writes wire types, operation tables and docs/support from models/
     Codegen(codegen::Arguments),
     /// Runs the article's programs against a fresh server and shows what they made
@@ -37,6 +41,7 @@ enum Chore {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
+        Chore::Bench => bench::run(),
         Chore::Codegen(arguments) => codegen::run(&arguments),
         Chore::Demo => demo::run(),
         Chore::Test(arguments) => check::run(&arguments),

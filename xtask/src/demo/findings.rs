@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::server::Server;
 use crate::say;
+use crate::server::Server;
 
 /// Shows jobs, models, buckets and events, one line each.
 pub(super) fn show(server: &Server, python: &Path) -> Result<()> {

@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: the article's programs against a fresh server, shown step by step.
 
 mod findings;
-mod server;
 
 use std::fs;
 use std::io::{self, BufRead};
@@ -11,8 +10,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::server::Server;
 use crate::{command, machine, say};
-use server::Server;
 
 /// The article's programs, in the order in which they hand results on.
 const PROGRAMS: &[&str] = &["01_processing.py", "02_training.py"];
@@ -142,13 +141,29 @@ impl Demo {
         say::line(say::green(&format!(
             "\nThe article's programs ran: {checks} checks held, in {took}."
         )));
-        server.say_how_to_look();
+        say_how_to_look(&server);
         if machine::can_answer() {
             say::line("\nThe server runs until you press Enter.");
             io::stdin().lock().read_line(&mut String::new())?;
         }
-        server.stop()
+        let status = server.stop()?;
+        say::line(format!("The server has ended ({status})."));
+        Ok(())
     }
+}
+
+fn say_how_to_look(server: &Server) {
+    let (binary, data_dir) = (machine::binary(), server.data_dir());
+    let (binary, data_dir) = (binary.display(), data_dir.display());
+    say::line("\nTo look further while its server runs (or start it again with the last line):");
+    say::line(format!("   {binary} job list --data-dir {data_dir}"));
+    say::line(format!(
+        "   {binary} job logs -f NAME --data-dir {data_dir}"
+    ));
+    say::line(format!(
+        "   {binary} run --data-dir {data_dir} -- aws s3 ls"
+    ));
+    say::line(format!("   {binary} serve --data-dir {data_dir}"));
 }
 
 /// A program's line with its margin: checks stand out, everything else stands back.

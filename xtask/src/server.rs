@@ -1,9 +1,9 @@
-//! The demo's own server: started on a free port, ended with the demo.
+//! A server of a chore's own: started on a free port, ended with the chore.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use crate::{command, machine, say};
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long the server may take to put its jobs down.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(2);
 const LISTENING: &str = "listening on ";
 
 /// A running server; dropping it kills it.
-pub(super) struct Server {
+pub(crate) struct Server {
     process: Child,
     data_dir: PathBuf,
     log: PathBuf,
-    pub(super) endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Server {
     /// Starts the built binary with its data and its log in `folder`.
-    pub(super) fn start(folder: &Path) -> Result<Self> {
+    pub(crate) fn start(folder: &Path) -> Result<Self> {
         let (data_dir, log) = (folder.join("data"), folder.join("server.log"));
         let output = File::create(&log)?;
         let process = command::bound(machine::binary())?
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// The command `sightline run -- PROGRAM`, to which arguments may be added.
-    pub(super) fn run(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn run(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(machine::binary());
         command
             .args(["run", "--data-dir"])
@@ -80,8 +80,8 @@ impl Server {
         command
     }
 
-    /// The same, ending when the demo ends.
-    pub(super) fn run_bound(&self, program: impl AsRef<OsStr>) -> Result<Command> {
+    /// The same, ending when the chore ends.
+    pub(crate) fn run_bound(&self, program: impl AsRef<OsStr>) -> Result<Command> {
         let mut command = command::bound(machine::binary())?;
         command
             .args(["run", "--data-dir"])
@@ -91,27 +91,23 @@ impl Server {
         Ok(command)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The end of the server's log.
-    pub(super) fn last_lines(&self, count: usize) -> String {
+    pub(crate) fn last_lines(&self, count: usize) -> String {
         let said = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
     }
 
-    pub(super) fn say_how_to_look(&self) {
-        let (binary, data_dir) = (machine::binary(), self.data_dir.display().to_string());
-        let binary = binary.display();
-        say::line("\nTo look further, while its server runs:");
-        for what in ["job list", "job logs -f NAME", "run"] {
-            let more = if what == "run" { " -- aws s3 ls" } else { "" };
-            say::line(format!("   {binary} {what} --data-dir {data_dir}{more}"));
-        }
-        say::line("To start that server again:");
-        say::line(format!("   {binary} serve --data-dir {data_dir}"));
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// Asks the server to end and waits until it has.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<ExitStatus> {
         if let Some(pid) = i32::try_from(self.process.id())
             .ok()
             .and_then(Pid::from_raw)
@@ -121,8 +117,7 @@ impl Server {
         let asked = machine::now();
         while asked.elapsed() < STOP_LIMIT {
             if let Some(status) = self.process.try_wait()? {
-                say::line(format!("The server has ended ({status})."));
-                return Ok(());
+                return Ok(status);
             }
             thread::sleep(PAUSE);
         }
