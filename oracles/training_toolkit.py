@@ -11,7 +11,6 @@ Paths are written as `/opt/ml`, the interpreter as `{python}` and the number of 
 """
 import io
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -215,7 +214,7 @@ def outcome(root, code):
         variables = {k: v for k, v in raw["env"].items() if k.startswith("SM_") and k != "SM_STUDIO_LOCAL_MODE"}
         whole = json.loads(variables.pop("SM_TRAINING_ENV"))
         assert raw["env"]["SM_TRAINING_ENV"] == json.dumps(whole, sort_keys=True, separators=(",", ":"))
-        assert variables["SM_NUM_CPUS"] == str(whole["num_cpus"]) == str(multiprocessing.cpu_count())
+        assert variables["SM_NUM_CPUS"] == str(whole["num_cpus"]) == str(os.cpu_count())
         variables["SM_NUM_CPUS"] = whole["num_cpus"] = "{cpus}"
         also = ("CURRENT_HOST", "SAGEMAKER_JOB_NAME", "SAGEMAKER_REGION")
         seen = {"argv": raw["argv"], "cwd": raw["cwd"], "sm": variables, "training_env": whole,

@@ -11,9 +11,9 @@ interpreter the job's environment has. Where it departs from the toolkit, a comm
 import argparse
 import json
 import logging
-import multiprocessing
 import os
 import re
+import resource
 import selectors
 import shlex
 import shutil
@@ -41,8 +41,9 @@ FORWARDED = [
     signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 ]
 
-# Each connection holds two descriptors; 256 stays below the usual limit of 1,024.
+# Each connection holds two descriptors, so a low limit on open files lowers this.
 CONNECTIONS_MAX = 256
+DESCRIPTORS_OF_OUR_OWN = 32
 CHUNK_BYTES = 256 * 1024
 # A full accept queue of the server shows as EAGAIN, which no selector can wait for.
 CONNECT_RETRY_SECONDS = 0.01
@@ -142,7 +143,10 @@ class Bridge:
         self.path = path
         self.connections = set()  # type: set
         self.unconnected = []  # type: List[socket.socket]
-        self.listening = False
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if descriptors == resource.RLIM_INFINITY:
+            descriptors = sys.maxsize
+        self.connections_max = max(1, min(CONNECTIONS_MAX, (descriptors - DESCRIPTORS_OF_OUR_OWN) // 2))
         self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(("127.0.0.1", port))
@@ -176,10 +180,10 @@ class Bridge:
     def _accept(self) -> None:
         try:
             client, _ = self.listener.accept()
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
             return  # the client has gone again
-        client.setblocking(False)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connect(client)
         self._watch_listener()
 
@@ -215,7 +219,7 @@ class Bridge:
             watch(self.selector, side, connection.wanted(side), connection)
 
     def _watch_listener(self) -> None:
-        full = len(self.connections) + len(self.unconnected) >= CONNECTIONS_MAX
+        full = len(self.connections) + len(self.unconnected) >= self.connections_max
         watch(self.selector, self.listener, 0 if full else selectors.EVENT_READ, None)
 
 
@@ -435,7 +439,7 @@ def training_facts(paths: Paths, everything: Dict[str, Any]) -> Dict[str, Any]:
         "module_dir": str(platform.get("sagemaker_submit_directory", paths.code)),
         "module_name": re.sub(r"\.py\Z", "", str(program)),
         "network_interface_name": resources.get("network_interface_name", "eth0"),
-        "num_cpus": multiprocessing.cpu_count(),
+        "num_cpus": os.cpu_count(),
         "num_gpus": count_gpus(),
         "num_neurons": count_neurons(resources.get("current_instance_type", "local")),
         "output_data_dir": paths.output_data,

@@ -2,11 +2,14 @@
 
 What `train` should do comes from `oracles/training_toolkit.json`, recorded from the real toolkit.
 """
+import ctypes
 import hashlib
 import importlib.util
 import io
 import json
 import os
+import re
+import resource
 import signal
 import socket
 import struct
@@ -103,7 +106,9 @@ class Supervise(unittest.TestCase):
         source = ("import os, sys\n"
                   "sys.stderr.write('err')\n"
                   "print(sys.argv[1:], os.environ['X-Y'], repr(sys.stdin.read()), os.getsid(0) == os.getpid())")
-        process = supervise(python(source, "--", "a b", ""), env=dict(os.environ, **{"X-Y": "kept"}))
+        process = supervise(python(source, "--", "a b", ""), env=dict(os.environ, **{"X-Y": "kept"}),
+                            stdin=subprocess.PIPE)
+        process.stdin.write(b"not for the job")
         self.assertEqual(self.finish(process), (0, "['--', 'a b', ''] kept '' True\n", "err"))
 
     def test_output_is_not_held_back(self):
@@ -130,6 +135,29 @@ class Supervise(unittest.TestCase):
         finally:
             os.kill(stray, signal.SIGKILL)
             process.communicate()
+
+    def test_orphans_are_collected_and_their_codes_ignored(self):
+        # As process 1 of a sandbox, or as a subreaper like here, the supervisor inherits them.
+        source = ("import os, time\n"
+                  "r, w = os.pipe()\n"
+                  "if os.fork() == 0:\n"
+                  "    if os.fork() == 0:\n"
+                  "        os.write(w, b'%d' % os.getpid()); os._exit(7)\n"
+                  "    os._exit(0)\n"
+                  "os.wait(); orphan = int(os.read(r, 20))\n"
+                  "while os.path.exists('/proc/%d' % orphan): time.sleep(0.01)\n"
+                  "os._exit(5)\n")
+        libc = ctypes.CDLL(None)
+        pr_set_child_subreaper = 36
+        process = supervise(python(source), preexec_fn=lambda: libc.prctl(pr_set_child_subreaper, 1, 0, 0, 0))
+        self.assertEqual(self.finish(process)[0], 5)
+
+    def test_a_signal_that_comes_before_the_command_is_not_lost(self):
+        source = ("import sightline_shim\n"
+                  "runner = sightline_shim.Runner(); runner.early.append(15)\n"
+                  "print(runner.run(['sleep', '600']))\n")
+        out = subprocess.check_output(python(source), cwd=HERE, timeout=PATIENCE_SECONDS)
+        self.assertEqual(out, b"-15\n")
 
     def test_bad_usage_is_refused(self):
         for options in (["supervise"], ["supervise", "--"], ["supervise", "--api-port", "1", "--", "true"], ["serve"], []):
@@ -198,13 +226,15 @@ def free_port():
 
 
 class BridgeCase(unittest.TestCase):
-    def start(self, serve=echo, backlog=128, command=("sh", "-c", "echo ready; exec sleep 600"), accept=True):
+    def start(self, serve=echo, backlog=128, command=("sh", "-c", "echo ready; exec sleep 600"), accept=True,
+              options=None):
         self.server = UnixServer(serve, backlog)
         if accept:
             self.server.start()
         self.addCleanup(self.server.stop)
         self.port = free_port()
-        self.process = supervise(list(command), "--api-port", str(self.port), "--api-socket", self.server.path)
+        self.process = supervise(list(command), "--api-port", str(self.port), "--api-socket", self.server.path,
+                                 **(options or {}))
         self.addCleanup(self.end)
         # The command runs only after the bridge listens.
         self.assertEqual(self.process.stdout.readline(), b"ready\n")
@@ -313,8 +343,31 @@ class Bridging(BridgeCase):
         served[0].close()
         self.assertEqual(waiting.recv(1), b"x")
 
+    def test_a_low_limit_on_open_files_lowers_the_number_of_places(self):
+        self.start(options={"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))})
+        served = [self.connect() for _ in range(16)]
+        for connection in served:
+            self.round_trip(connection)
+        waiting = [self.connect() for _ in range(40)]
+        for connection in waiting:
+            connection.sendall(b"x")
+        self.round_trip(served[0])
+        self.assertEqual(self.server.accepted, 16)
+        for connection in served:
+            connection.close()
+        for connection in waiting:
+            self.assertEqual(connection.recv(1), b"x")
+            connection.close()
+
     def test_a_server_slow_to_accept_loses_nobody(self):
-        self.start(backlog=1, accept=False)
+        def serve(connection):
+            # Nothing the server does wakes the bridge before it has brought everyone through.
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while self.server.accepted < 20 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            echo(connection)
+
+        self.start(serve, backlog=1, accept=False)
         connections = [self.connect() for _ in range(20)]
         for connection in connections:
             connection.sendall(b"early")
@@ -373,18 +426,29 @@ class BridgeAtTheEnd(BridgeCase):
             heard.append(len(receive_all(connection)))
             arrived.set()
 
-        source = ("import os, socket, sys\n"
+        # While the supervisor is stopped the command connects, writes what the kernel takes, and ends.
+        source = ("import os, signal, socket, sys\n"
+                  "os.kill(os.getppid(), signal.SIGSTOP)\n"
                   "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
-                  "s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)\n"
-                  "s.setblocking(False); sent = s.send(b'x' * 200000)\n"
-                  "os.write(1, b'ready\\n%d\\n' % sent); os._exit(0)\n")
+                  "s.setblocking(False); sent = 0\n"
+                  "try:\n"
+                  "    while True: sent += s.send(b'x' * 100000)\n"
+                  "except BlockingIOError: pass\n"
+                  "os.write(1, b'%d %d\\n' % (os.getpid(), sent)); os._exit(0)\n")
         port = free_port()
         server = UnixServer(serve).start()
         self.addCleanup(server.stop)
         process = supervise(python(source, str(port)), "--api-port", str(port), "--api-socket", server.path)
-        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        command, sent = map(int, process.stdout.readline().split())
+        while True:
+            with open("/proc/%d/stat" % command) as stat:
+                if stat.read().rpartition(") ")[2][0] == "Z":
+                    break
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=PATIENCE_SECONDS)
         self.assertTrue(arrived.wait(PATIENCE_SECONDS))
-        self.assertEqual(heard, [int(out.split()[1])])
+        self.assertGreater(sent, shim.CHUNK_BYTES)
+        self.assertEqual(heard, [sent])
 
 
 class Train(unittest.TestCase):
@@ -439,10 +503,11 @@ class Train(unittest.TestCase):
             return done.returncode, done.stdout.decode(), got["failure"], got["code"]
 
     def test_the_staged_archive_is_unpacked_and_run(self):
-        code, log, failure, tree = self.run_job([["train.py", "file", "import help; print(help.WORD)"],
+        code, log, failure, tree = self.run_job([["train.py", "file", "import help, os; print(help.WORD, os.environ['PYTHONPATH'])"],
                                                  ["help.py", "file", "WORD = 'hello'"]])
         self.assertEqual((code, failure), (0, None))
-        self.assertIn("hello\n", log)
+        self.assertRegex(log, r"(?m)^hello /.*/ml/code:/")
+        self.assertNotIn(HERE, re.search(r"(?m)^hello .*", log).group(0).split(":"))
         self.assertEqual(sorted(tree), ["help.py", "train.py"])
 
     def test_an_archive_that_is_absent_or_broken_fails_the_job_with_a_reason(self):
@@ -524,6 +589,16 @@ class Unpack(unittest.TestCase):
         self.assertNotIn("a", tree)
         self.assertNotIn("b/c", tree)
         self.assertNotIn("abs", tree)
+
+    def test_removing_one_link_can_turn_another_outwards(self):
+        with tempfile.TemporaryDirectory() as folder:
+            code = os.path.join(folder, "code")
+            os.makedirs(os.path.join(code, "d", "e"))
+            with self.assertLogs("sightline-training") as logs:
+                shim.make_links(code, [(os.path.join(code, "b"), os.path.join(code, "d", "e")),
+                                       (os.path.join(code, "a"), "b/../..")])
+            self.assertEqual(os.listdir(code), ["d"])
+            self.assertEqual(len(logs.output), 2)
 
     def test_a_later_member_replaces_an_earlier_one_even_if_hard_linked(self):
         tree = self.unpack([["a", "file", "1"], ["b", "hard link", "a"], ["a", "file", "2"]])
