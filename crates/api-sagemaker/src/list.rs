@@ -39,7 +39,10 @@ impl ListRequest {
                 Some(model::SortOrder::Descending) => SortOrder::Descending,
                 Some(model::SortOrder::Ascending) | None => SortOrder::Ascending,
             },
-            limit: self.max_results.and_then(|n| u32::try_from(n).ok()).unwrap_or(PAGE_DEFAULT),
+            limit: self
+                .max_results
+                .and_then(|n| u32::try_from(n).ok())
+                .unwrap_or(PAGE_DEFAULT),
             next_token: self.next_token,
         }
     }
@@ -47,5 +50,8 @@ impl ListRequest {
 
 /// The pairs of a request's tags.
 pub(crate) fn pairs(tags: Option<Vec<model::Tag>>) -> Vec<(String, String)> {
-    tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()
+    tags.unwrap_or_default()
+        .into_iter()
+        .map(|tag| (tag.key, tag.value))
+        .collect()
 }

@@ -37,7 +37,9 @@ pub(crate) async fn create(
     let job = convert(input)?;
     let created = app.jobs.create(&permit, job).await;
     let arn = created.map_err(|error| of_job(&error))?;
-    Ok(model::CreateProcessingJobOutput { processing_job_arn: arn.to_string() })
+    Ok(model::CreateProcessingJobOutput {
+        processing_job_arn: arn.to_string(),
+    })
 }
 
 pub(crate) async fn describe(
@@ -45,7 +47,10 @@ pub(crate) async fn describe(
     permit: Permit,
     input: model::DescribeProcessingJobInput,
 ) -> Result<model::DescribeProcessingJobOutput, Fault> {
-    let id = JobId { kind: JobKind::Processing, name: input.processing_job_name };
+    let id = JobId {
+        kind: JobKind::Processing,
+        name: input.processing_job_name,
+    };
     let found = app.jobs.describe(&permit, &id).await;
     description(found.map_err(|error| of_job(&error))?)
 }
@@ -59,7 +64,10 @@ pub(crate) async fn list(
         name_contains: input.name_contains,
         status: input.status_equals.map(|status| status.as_str().to_owned()),
         created: (input.creation_time_after, input.creation_time_before),
-        modified: (input.last_modified_time_after, input.last_modified_time_before),
+        modified: (
+            input.last_modified_time_after,
+            input.last_modified_time_before,
+        ),
         sort_by: input.sort_by,
         sort_order: input.sort_order,
         max_results: input.max_results,
@@ -68,7 +76,11 @@ pub(crate) async fn list(
     .into_query();
     let listed = app.jobs.list(&permit, JobKind::Processing, query).await;
     let page = listed.map_err(|error| of_job(&error))?;
-    let summaries = page.items.into_iter().map(summary).collect::<Result<_, _>>()?;
+    let summaries = page
+        .items
+        .into_iter()
+        .map(summary)
+        .collect::<Result<_, _>>()?;
     Ok(model::ListProcessingJobsOutput {
         processing_job_summaries: summaries,
         next_token: page.next_token,
@@ -80,8 +92,14 @@ pub(crate) async fn stop(
     permit: Permit,
     input: model::StopProcessingJobInput,
 ) -> Result<(), Fault> {
-    let id = JobId { kind: JobKind::Processing, name: input.processing_job_name };
-    app.jobs.stop(&permit, &id).await.map_err(|error| of_job(&error))
+    let id = JobId {
+        kind: JobKind::Processing,
+        name: input.processing_job_name,
+    };
+    app.jobs
+        .stop(&permit, &id)
+        .await
+        .map_err(|error| of_job(&error))
 }
 
 fn convert(input: model::CreateProcessingJobInput) -> Result<CreateJob, Fault> {
@@ -89,11 +107,22 @@ fn convert(input: model::CreateProcessingJobInput) -> Result<CreateJob, Fault> {
     unsupported::refuse(&document, UNSUPPORTED)?;
     let cluster = input.processing_resources.cluster_config;
     let words = [
-        input.app_specification.container_entrypoint.unwrap_or_default(),
-        input.app_specification.container_arguments.unwrap_or_default(),
+        input
+            .app_specification
+            .container_entrypoint
+            .unwrap_or_default(),
+        input
+            .app_specification
+            .container_arguments
+            .unwrap_or_default(),
     ];
-    let outputs = input.processing_output_config.map(|config| config.outputs).unwrap_or_default();
-    let runtime = input.stopping_condition.map(|limit| limit.max_runtime_in_seconds);
+    let outputs = input
+        .processing_output_config
+        .map(|config| config.outputs)
+        .unwrap_or_default();
+    let runtime = input
+        .stopping_condition
+        .map(|limit| limit.max_runtime_in_seconds);
     let spec = JobSpec {
         kind: JobKind::Processing,
         name: input.processing_job_name,
@@ -113,7 +142,10 @@ fn convert(input: model::CreateProcessingJobInput) -> Result<CreateJob, Fault> {
             .into_iter()
             .map(input_of)
             .collect::<Result<_, _>>()?,
-        outputs: outputs.into_iter().map(output_of).collect::<Result<_, _>>()?,
+        outputs: outputs
+            .into_iter()
+            .map(output_of)
+            .collect::<Result<_, _>>()?,
         artifact_path: None,
         variables: input.environment.unwrap_or_default(),
         hyperparameters: std::collections::BTreeMap::new(),
@@ -124,7 +156,11 @@ fn convert(input: model::CreateProcessingJobInput) -> Result<CreateJob, Fault> {
             .and_then(|network| network.enable_network_isolation)
             .unwrap_or(false),
     };
-    Ok(CreateJob { spec, document, tags: pairs(input.tags) })
+    Ok(CreateJob {
+        spec,
+        document,
+        tags: pairs(input.tags),
+    })
 }
 
 fn input_of(input: model::ProcessingInput) -> Result<Input, Fault> {
@@ -159,7 +195,11 @@ fn output_of(output: model::ProcessingOutput) -> Result<Output, Fault> {
         return Err(not_yet("S3UploadMode Continuous"));
     }
     let path = s3.local_path.ok_or_else(|| missing("S3Output.LocalPath"))?;
-    Ok(Output { name, uri: s3.s3_uri, path })
+    Ok(Output {
+        name,
+        uri: s3.s3_uri,
+        path,
+    })
 }
 
 pub(crate) fn not_yet(what: &str) -> Fault {
@@ -170,7 +210,15 @@ pub(crate) fn not_yet(what: &str) -> Fault {
 
 /// The request as it was, and beside it what has become of it.
 fn description(view: JobView) -> Result<model::DescribeProcessingJobOutput, Fault> {
-    let JobView { resource, outcome, started_at, ended_at, exit_message, spec, .. } = view;
+    let JobView {
+        resource,
+        outcome,
+        started_at,
+        ended_at,
+        exit_message,
+        spec,
+        ..
+    } = view;
     let mut document = resource.document;
     let computed = json!({
         "ProcessingJobArn": resource.arn.as_str(),

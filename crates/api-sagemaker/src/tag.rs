@@ -19,9 +19,14 @@ pub(crate) async fn add(
     input: model::AddTagsInput,
 ) -> Result<model::AddTagsOutput, Fault> {
     let arn = arn(&input.resource_arn)?;
-    let added = app.catalog.add_tags(&permit, arn, pairs(Some(input.tags))).await;
+    let added = app
+        .catalog
+        .add_tags(&permit, arn, pairs(Some(input.tags)))
+        .await;
     let tags = added.map_err(|error| of_catalog(&error))?;
-    Ok(model::AddTagsOutput { tags: Some(tags.into_iter().map(tag).collect()) })
+    Ok(model::AddTagsOutput {
+        tags: Some(tags.into_iter().map(tag).collect()),
+    })
 }
 
 pub(crate) async fn list(
@@ -30,11 +35,20 @@ pub(crate) async fn list(
     input: model::ListTagsInput,
 ) -> Result<model::ListTagsOutput, Fault> {
     let arn = arn(&input.resource_arn)?;
-    let limit = input.max_results.and_then(|n| u32::try_from(n).ok()).unwrap_or(PAGE_DEFAULT);
-    let listed = app.catalog.tags(&permit, arn, input.next_token, limit).await;
+    let limit = input
+        .max_results
+        .and_then(|n| u32::try_from(n).ok())
+        .unwrap_or(PAGE_DEFAULT);
+    let listed = app
+        .catalog
+        .tags(&permit, arn, input.next_token, limit)
+        .await;
     let page = listed.map_err(|error| of_catalog(&error))?;
     let tags = page.items.into_iter().map(tag).collect();
-    Ok(model::ListTagsOutput { tags: Some(tags), next_token: page.next_token })
+    Ok(model::ListTagsOutput {
+        tags: Some(tags),
+        next_token: page.next_token,
+    })
 }
 
 pub(crate) async fn delete(
@@ -49,7 +63,8 @@ pub(crate) async fn delete(
 }
 
 fn arn(text: &str) -> Result<Arn, Fault> {
-    text.parse().map_err(|error: sightline_types::InvalidArn| validation(error.to_string()))
+    text.parse()
+        .map_err(|error: sightline_types::InvalidArn| validation(error.to_string()))
 }
 
 fn tag((key, value): (String, String)) -> model::Tag {

@@ -58,7 +58,9 @@ pub(crate) async fn create(
     let job = convert(input)?;
     let created = app.jobs.create(&permit, job).await;
     let arn = created.map_err(|error| of_job(&error))?;
-    Ok(model::CreateTrainingJobOutput { training_job_arn: arn.to_string() })
+    Ok(model::CreateTrainingJobOutput {
+        training_job_arn: arn.to_string(),
+    })
 }
 
 pub(crate) async fn describe(
@@ -66,7 +68,10 @@ pub(crate) async fn describe(
     permit: Permit,
     input: model::DescribeTrainingJobInput,
 ) -> Result<model::DescribeTrainingJobOutput, Fault> {
-    let id = JobId { kind: JobKind::Training, name: input.training_job_name };
+    let id = JobId {
+        kind: JobKind::Training,
+        name: input.training_job_name,
+    };
     let found = app.jobs.describe(&permit, &id).await;
     description(found.map_err(|error| of_job(&error))?)
 }
@@ -86,7 +91,10 @@ pub(crate) async fn list(
         name_contains: input.name_contains,
         status: input.status_equals.map(|status| status.as_str().to_owned()),
         created: (input.creation_time_after, input.creation_time_before),
-        modified: (input.last_modified_time_after, input.last_modified_time_before),
+        modified: (
+            input.last_modified_time_after,
+            input.last_modified_time_before,
+        ),
         sort_by: input.sort_by,
         sort_order: input.sort_order,
         max_results: input.max_results,
@@ -95,7 +103,11 @@ pub(crate) async fn list(
     .into_query();
     let listed = app.jobs.list(&permit, JobKind::Training, query).await;
     let page = listed.map_err(|error| of_job(&error))?;
-    let summaries = page.items.into_iter().map(summary).collect::<Result<_, _>>()?;
+    let summaries = page
+        .items
+        .into_iter()
+        .map(summary)
+        .collect::<Result<_, _>>()?;
     Ok(model::ListTrainingJobsOutput {
         training_job_summaries: summaries,
         next_token: page.next_token,
@@ -107,21 +119,32 @@ pub(crate) async fn stop(
     permit: Permit,
     input: model::StopTrainingJobInput,
 ) -> Result<(), Fault> {
-    let id = JobId { kind: JobKind::Training, name: input.training_job_name };
-    app.jobs.stop(&permit, &id).await.map_err(|error| of_job(&error))
+    let id = JobId {
+        kind: JobKind::Training,
+        name: input.training_job_name,
+    };
+    app.jobs
+        .stop(&permit, &id)
+        .await
+        .map_err(|error| of_job(&error))
 }
 
 fn convert(input: model::CreateTrainingJobInput) -> Result<CreateJob, Fault> {
     let document = serde_json::to_value(&input).map_err(|error| mismatch(&error))?;
     unsupported::refuse(&document, UNSUPPORTED)?;
     let required = |what: &str| validation(format!("{what} is required"));
-    let algorithm =
-        input.algorithm_specification.ok_or_else(|| required("AlgorithmSpecification"))?;
+    let algorithm = input
+        .algorithm_specification
+        .ok_or_else(|| required("AlgorithmSpecification"))?;
     if algorithm.training_input_mode != model::TrainingInputMode::File {
         return Err(not_yet("a TrainingInputMode other than File"));
     }
-    let resources = input.resource_config.ok_or_else(|| required("ResourceConfig"))?;
-    let runtime = input.stopping_condition.and_then(|limit| limit.max_runtime_in_seconds);
+    let resources = input
+        .resource_config
+        .ok_or_else(|| required("ResourceConfig"))?;
+    let runtime = input
+        .stopping_condition
+        .and_then(|limit| limit.max_runtime_in_seconds);
     let channels = input.input_data_config.unwrap_or_default();
     let spec = JobSpec {
         kind: JobKind::Training,
@@ -132,7 +155,11 @@ fn convert(input: model::CreateTrainingJobInput) -> Result<CreateJob, Fault> {
         role: input.role_arn,
         program: match algorithm.container_entrypoint {
             Some(entrypoint) => Program::Command(
-                [entrypoint, algorithm.container_arguments.unwrap_or_default()].concat(),
+                [
+                    entrypoint,
+                    algorithm.container_arguments.unwrap_or_default(),
+                ]
+                .concat(),
             ),
             None if algorithm.container_arguments.is_some() => {
                 return Err(not_yet("ContainerArguments without ContainerEntrypoint"));
@@ -146,7 +173,10 @@ fn convert(input: model::CreateTrainingJobInput) -> Result<CreateJob, Fault> {
         instance_type: resources
             .instance_type
             .ok_or_else(|| required("ResourceConfig.InstanceType"))?,
-        inputs: channels.into_iter().map(channel).collect::<Result<_, _>>()?,
+        inputs: channels
+            .into_iter()
+            .map(channel)
+            .collect::<Result<_, _>>()?,
         outputs: Vec::new(),
         artifact_path: Some(input.output_data_config.s3_output_path),
         variables: input.environment.unwrap_or_default(),
@@ -155,12 +185,19 @@ fn convert(input: model::CreateTrainingJobInput) -> Result<CreateJob, Fault> {
             .metric_definitions
             .unwrap_or_default()
             .into_iter()
-            .map(|metric| MetricDefinition { name: metric.name, regex: metric.regex })
+            .map(|metric| MetricDefinition {
+                name: metric.name,
+                regex: metric.regex,
+            })
             .collect(),
         runtime_s_max: u64::try_from(runtime.unwrap_or(RUNTIME_S_DEFAULT)).unwrap_or_default(),
         network_isolation: input.enable_network_isolation.unwrap_or(false),
     };
-    Ok(CreateJob { spec, document, tags: pairs(input.tags) })
+    Ok(CreateJob {
+        spec,
+        document,
+        tags: pairs(input.tags),
+    })
 }
 
 fn channel(channel: model::Channel) -> Result<Input, Fault> {
@@ -172,7 +209,10 @@ fn channel(channel: model::Channel) -> Result<Input, Fault> {
     if s3.s3_data_type != model::S3DataType::S3Prefix {
         return Err(not_yet("an S3DataType other than S3Prefix"));
     }
-    if channel.input_mode.is_some_and(|mode| mode != model::TrainingInputMode::File) {
+    if channel
+        .input_mode
+        .is_some_and(|mode| mode != model::TrainingInputMode::File)
+    {
         return Err(not_yet("an InputMode other than File"));
     }
     Ok(Input {

@@ -9,7 +9,10 @@ use crate::faults::validation;
 ///
 /// Empty texts, lists and objects, `false` and the word `None` ask for nothing.
 pub(crate) fn refuse(document: &Value, members: &[&str]) -> Result<(), Fault> {
-    match members.iter().find(|path| asks_for_something(at(document, path))) {
+    match members
+        .iter()
+        .find(|path| asks_for_something(at(document, path)))
+    {
         None => Ok(()),
         Some(path) => Err(validation(format!(
             "{path} is not supported by this release of Sightline; the request was not carried out"
@@ -69,6 +72,10 @@ mod tests {
     #[test]
     fn a_refusal_names_the_member() {
         let fault = refuse(&json!({ "L": [{ "C": "Gzip" }] }), &["L.C"]).unwrap_err();
-        assert!(fault.message.starts_with("L.C is not supported"), "{}", fault.message);
+        assert!(
+            fault.message.starts_with("L.C is not supported"),
+            "{}",
+            fault.message
+        );
     }
 }

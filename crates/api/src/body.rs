@@ -30,7 +30,10 @@ impl BodyFault {
     /// The fault inside an error, if there is one.
     #[must_use]
     pub fn find(error: &io::Error) -> Option<&Fault> {
-        error.get_ref()?.downcast_ref::<Self>().map(|found| &found.0)
+        error
+            .get_ref()?
+            .downcast_ref::<Self>()
+            .map(|found| &found.0)
     }
 }
 
@@ -54,7 +57,9 @@ pub fn empty() -> Body {
 /// A body of bytes at hand.
 #[must_use]
 pub fn full(bytes: Bytes) -> Body {
-    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+    Full::new(bytes)
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// A body of bytes to come.

@@ -36,7 +36,12 @@ impl<T> Reply<T> {
     /// An answer that the model alone makes.
     #[must_use]
     pub fn new(output: T) -> Self {
-        Self { output, body: None, status: None, headers: HeaderMap::new() }
+        Self {
+            output,
+            body: None,
+            status: None,
+            headers: HeaderMap::new(),
+        }
     }
 
     /// The same answer with a payload.

@@ -25,14 +25,23 @@ impl Fault {
     /// A failure with this code, status and text.
     #[must_use]
     pub fn new(code: &str, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), status, message: message.into(), details: Map::new() }
+        Self {
+            code: code.to_owned(),
+            status,
+            message: message.into(),
+            details: Map::new(),
+        }
     }
 
     /// A failure of this kind, coded as the service's table says.
     ///
     /// What went wrong inside the server is logged with its causes and not shown.
     #[must_use]
-    pub fn of(table: FaultTable, kind: ErrorKind, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub fn of(
+        table: FaultTable,
+        kind: ErrorKind,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
         let (code, status) = table(kind);
         if matches!(kind, ErrorKind::Internal | ErrorKind::Unavailable) {
             tracing::error!(error = %chain(error), "a request failed inside the server");

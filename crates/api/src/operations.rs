@@ -49,7 +49,9 @@ pub struct Operations {
 
 impl fmt::Debug for Operations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operations").field("service", &self.service.name).finish_non_exhaustive()
+        f.debug_struct("Operations")
+            .field("service", &self.service.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +64,13 @@ impl Operations {
         identity: Identity,
         meta: Meta,
     ) -> Self {
-        Self { service, faults, identity, meta, handlers: HashMap::new() }
+        Self {
+            service,
+            faults,
+            identity,
+            meta,
+            handlers: HashMap::new(),
+        }
     }
 
     /// The service whose operations these are.
@@ -109,8 +117,18 @@ impl Operations {
                 let reply = handler(app, call, input).await?;
                 let output = O::document(&reply.output)
                     .map_err(|error| Fault::of(faults, ErrorKind::Internal, &error))?;
-                let Reply { body, status, headers, .. } = reply;
-                Ok(Reply { output, body, status, headers })
+                let Reply {
+                    body,
+                    status,
+                    headers,
+                    ..
+                } = reply;
+                Ok(Reply {
+                    output,
+                    body,
+                    status,
+                    headers,
+                })
             })
         };
         self.handlers.insert(O::OPERATION.name, Box::new(run));
@@ -119,13 +137,26 @@ impl Operations {
     /// Served operations of the model that have no handler; a test demands that there are none.
     #[must_use]
     pub fn without_handler(&self) -> Vec<&'static str> {
-        let names = self.service.operations.iter().map(|operation| operation.name);
-        names.filter(|name| !self.handlers.contains_key(name)).collect()
+        let names = self
+            .service
+            .operations
+            .iter()
+            .map(|operation| operation.name);
+        names
+            .filter(|name| !self.handlers.contains_key(name))
+            .collect()
     }
 
     /// Carries out a request: decode, validate, permit, act, record, encode.
     pub async fn call(&self, request: Request) -> Response<Body> {
-        let Request { operation, protocol, parts, document, payload, mut cx } = request;
+        let Request {
+            operation,
+            protocol,
+            parts,
+            document,
+            payload,
+            mut cx,
+        } = request;
         cx.operation = OperationName {
             source: self.service.event_source,
             name: operation.name,
@@ -136,7 +167,9 @@ impl Operations {
             cx.parameters = Some(Arc::new(sightline_wire::redact(operation.input, input)));
         }
         let cx = Arc::new(cx);
-        let done = self.permit_and_act(operation, decoded, parts, payload, &cx).await;
+        let done = self
+            .permit_and_act(operation, decoded, parts, payload, &cx)
+            .await;
         let done = self.record(operation, &cx, done).await;
         let request_id = &cx.request_id;
         match done {
@@ -171,7 +204,11 @@ impl Operations {
             body: document,
         };
         let input = protocol::decode_request(protocol, operation, &request).map_err(|error| {
-            Fault::new(error.code(protocol), StatusCode::BAD_REQUEST, error.to_string())
+            Fault::new(
+                error.code(protocol),
+                StatusCode::BAD_REQUEST,
+                error.to_string(),
+            )
         })?;
         // S3 states its own rules in its own words; its engine checks them.
         if protocol != Protocol::RestXml {
@@ -199,9 +236,19 @@ impl Operations {
             .map_err(|error| Fault::of(self.faults, error.kind(), &error))?;
         let Some(handler) = self.handlers.get(operation.name) else {
             let text = format!("{} is not served", operation.name);
-            return Err(Fault::new("UnknownOperationException", StatusCode::BAD_REQUEST, text));
+            return Err(Fault::new(
+                "UnknownOperationException",
+                StatusCode::BAD_REQUEST,
+                text,
+            ));
         };
-        handler(Call { permit, document, headers: parts.headers, body: payload }).await
+        handler(Call {
+            permit,
+            document,
+            headers: parts.headers,
+            body: payload,
+        })
+        .await
     }
 
     /// Records what the engine has not recorded itself: reads, refusals and failures.
@@ -214,12 +261,16 @@ impl Operations {
         let outcome = match &done {
             Ok(_) if cx.recorded.is_set() => return done,
             Ok(_) => EventOutcome::Success,
-            Err(fault) => {
-                EventOutcome::Failure { code: fault.code.clone(), message: fault.message.clone() }
-            }
+            Err(fault) => EventOutcome::Failure {
+                code: fault.code.clone(),
+                message: fault.message.clone(),
+            },
         };
         if done.is_ok() && !operation.read_only {
-            tracing::warn!(operation = operation.name, "a change was not recorded with its event");
+            tracing::warn!(
+                operation = operation.name,
+                "a change was not recorded with its event"
+            );
         }
         let mut event = Event::of(cx, outcome);
         event.resources = named_resources(operation, cx);
@@ -237,7 +288,12 @@ impl Operations {
         reply: Reply<Value>,
         request_id: &RequestId,
     ) -> Response<Body> {
-        let Reply { output, body, status, headers } = reply;
+        let Reply {
+            output,
+            body,
+            status,
+            headers,
+        } = reply;
         match protocol::encode_response(protocol, operation, &output, request_id) {
             Ok(response) => {
                 let (mut parts, document) = response.into_parts();
@@ -257,13 +313,18 @@ impl Operations {
 
 /// The resource that the request names, for events that no engine has completed.
 fn named_resources(operation: &'static Operation, cx: &Cx) -> Vec<ResourceRef> {
-    let Some(parameters) = &cx.parameters else { return Vec::new() };
+    let Some(parameters) = &cx.parameters else {
+        return Vec::new();
+    };
     let named =
         sightline_wire::resolve_resource(operation, parameters, &cx.region, &cx.account).ok();
     let names_one = named.filter(|arn| !arn.as_str().contains('*'));
     let kind = |service: &str| format!("AWS::{service}");
     names_one
-        .map(|arn| ResourceRef { kind: kind(arn.service()), name: arn.to_string() })
+        .map(|arn| ResourceRef {
+            kind: kind(arn.service()),
+            name: arn.to_string(),
+        })
         .into_iter()
         .collect()
 }

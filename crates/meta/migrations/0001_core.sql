@@ -47,11 +47,14 @@ CREATE INDEX events_by_time ON events (at, seq);
 CREATE INDEX events_by_name ON events (name, at, seq);
 CREATE INDEX events_by_user ON events (user_name, at, seq);
 
+-- `name` is the resource's ARN, `short_name` what people call it.
 CREATE TABLE event_resources (
     seq BIGINT NOT NULL,
     kind TEXT NOT NULL,
     name TEXT NOT NULL,
+    short_name TEXT NOT NULL,
     PRIMARY KEY (seq, kind, name)
 );
 CREATE INDEX event_resources_by_name ON event_resources (name, seq);
+CREATE INDEX event_resources_by_short_name ON event_resources (short_name, seq);
 CREATE INDEX event_resources_by_kind ON event_resources (kind, seq);

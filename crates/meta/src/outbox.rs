@@ -1,7 +1,7 @@
 //! The event outbox: what happened, written in the transaction that made it so.
 
 use serde_json::{Value as Json, json};
-use sightline_types::{Event, EventOutcome, Page, Timestamp};
+use sightline_types::{Arn, Event, EventOutcome, Page, Timestamp};
 
 use crate::{MetaError, Reader, Tx, Value, params};
 
@@ -9,8 +9,8 @@ const NEXT_SEQ: &str = "SELECT coalesce(max(seq), 0) + 1 FROM events";
 const INSERT: &str = "INSERT INTO events
     (seq, id, at, source, name, read_only, user_name, access_key_id, record)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const INSERT_RESOURCE: &str = "INSERT INTO event_resources (seq, kind, name) VALUES ($1, $2, $3)
-    ON CONFLICT (seq, kind, name) DO NOTHING";
+const INSERT_RESOURCE: &str = "INSERT INTO event_resources (seq, kind, name, short_name)
+    VALUES ($1, $2, $3, $4) ON CONFLICT (seq, kind, name) DO NOTHING";
 const RESOURCES: &str = "SELECT kind, name FROM event_resources WHERE seq = $1 ORDER BY kind, name";
 
 /// An event as it was recorded.
@@ -55,7 +55,7 @@ pub enum Attribute {
     AccessKeyId(String),
     /// The type of a touched resource.
     ResourceKind(String),
-    /// The name of a touched resource.
+    /// The ARN of a touched resource, or what people call it.
     ResourceName(String),
 }
 
@@ -96,9 +96,14 @@ impl Tx<'_> {
             ],
         )?;
         for resource in &event.resources {
+            let short_name = resource
+                .name
+                .parse::<Arn>()
+                .map(|arn| arn.name().to_owned());
+            let short_name = short_name.unwrap_or_else(|_| resource.name.clone());
             self.execute(
                 INSERT_RESOURCE,
-                params![seq, &resource.kind, &resource.name],
+                params![seq, &resource.kind, &resource.name, short_name],
             )?;
         }
         Ok(())
@@ -176,7 +181,8 @@ pub fn lookup(reader: &Reader<'_>, wanted: &Lookup) -> Result<Page<Recorded>, Me
             kind.into(),
         ),
         Some(Attribute::ResourceName(name)) => condition(
-            "e.seq IN (SELECT r.seq FROM event_resources r WHERE r.name = ?)",
+            "e.seq IN (SELECT r.seq FROM event_resources r WHERE r.name = ?
+             UNION SELECT r.seq FROM event_resources r WHERE r.short_name = ?)",
             name.into(),
         ),
     }

@@ -421,7 +421,7 @@ async fn an_event_and_its_change_commit_together_and_numbers_have_no_gaps() {
     assert_eq!(page.items[0].record["requestParameters"], json!({ "a": 1 }));
     assert_eq!(
         page.items[0].resources,
-        [("AWS::X".to_owned(), "thing-Three".to_owned())]
+        [("AWS::X".to_owned(), "arn:aws:x:::thing/Three".to_owned())]
     );
     let rest = outbox::Lookup {
         before_seq: page.next_token.and_then(|t| t.parse().ok()),
@@ -453,7 +453,8 @@ async fn events_are_found_by_each_attribute() {
         (By::UserName("alice".to_owned()), 2),
         (By::AccessKeyId("AKIANOBODY".to_owned()), 0),
         (By::ResourceKind("AWS::X".to_owned()), 2),
-        (By::ResourceName("thing-Two".to_owned()), 1),
+        (By::ResourceName("arn:aws:x:::thing/Two".to_owned()), 1),
+        (By::ResourceName("Two".to_owned()), 1),
         (By::Id("none".to_owned()), 0),
     ];
     for (attribute, expected) in cases {
