@@ -38,6 +38,8 @@ use sightline_ports::{
 };
 use tokio::sync::OnceCell;
 
+use crate::environment::Environments;
+
 pub use self_test::{Check, Isolation, SelfTest};
 
 use job::SandboxJob;
@@ -63,6 +65,7 @@ pub struct SandboxConfig {
 #[derive(Debug)]
 pub struct SandboxLauncher {
     setup: Arc<Setup>,
+    environments: Environments,
     tested: OnceCell<SelfTest>,
 }
 
@@ -84,15 +87,22 @@ impl SandboxLauncher {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn new(config: SandboxConfig) -> Result<Self, LaunchError> {
+    pub fn new(config: SandboxConfig, environments: Environments) -> Result<Self, LaunchError> {
         let setup = Setup::of_this_host(config).map_err(|source| LaunchError::System {
             action: "start its thread",
             source,
         })?;
         Ok(Self {
             setup: Arc::new(setup),
+            environments,
             tested: OnceCell::new(),
         })
+    }
+
+    /// Whether jobs will run as users of their own, who can read only what everyone may.
+    #[must_use]
+    pub fn jobs_are_other_users() -> bool {
+        Setup::lends_users()
     }
 
     /// Tries once whether sandboxes hold here, and remembers the result.
@@ -147,12 +157,9 @@ impl Launcher for SandboxLauncher {
     async fn prepare(
         &self,
         image: &str,
-        _progress: &dyn Progress,
+        progress: &dyn Progress,
     ) -> Result<Environment, LaunchError> {
-        Err(LaunchError::UnknownImage {
-            image: image.to_owned(),
-            hint: String::new(),
-        })
+        self.environments.prepare(image, progress).await
     }
 
     async fn start(&self, spec: LaunchSpec) -> Result<Box<dyn RunningJob>, LaunchError> {

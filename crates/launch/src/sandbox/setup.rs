@@ -60,16 +60,20 @@ pub(super) struct Ready {
 
 impl Setup {
     pub(super) fn of_this_host(config: SandboxConfig) -> io::Result<Self> {
-        let root = rustix::process::geteuid().is_root();
         Ok(Self {
             bubblewrap: Bubblewrap::find(&config.bubblewrap),
-            uids: root.then(|| UidPool::new(config.uids, std::process::id())),
+            uids: Self::lends_users().then(|| UidPool::new(config.uids, std::process::id())),
             cgroups: Cgroups::of_this_host(),
             system: SystemView::of_this_host(),
             spawner: Arc::new(Spawner::start()?),
             clock: config.clock,
             counts_per_namespace: kernel_version().is_some_and(|v| PER_NAMESPACE_COUNTS <= v),
         })
+    }
+
+    /// Only root can start processes of other users.
+    pub(super) fn lends_users() -> bool {
+        rustix::process::geteuid().is_root()
     }
 
     /// Checks and prepares everything on disk, and lends the job its user.

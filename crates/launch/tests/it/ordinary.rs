@@ -21,12 +21,14 @@ fn the_sandbox_holds_for_an_ordinary_user_too() {
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let output = Command::new(&program)
         .args([
+            "api::",
             "contract::",
             "escape::",
             "injection::",
             "kill::",
             "limits::",
             "self_test::",
+            "train::",
         ])
         .env_clear()
         .env("ORDINARY_SECRET", "of the server")

@@ -5,10 +5,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use sightline_launch::{SandboxConfig, SandboxLauncher};
+use sightline_launch::{Environments, EnvironmentsConfig, Recipes, SandboxConfig, SandboxLauncher};
 use sightline_ports::{
     Command, Environment, HostName, InstanceLog, InstanceReport, LaunchSpec, Launcher as _, Limits,
     Mount, Network, SystemClock,
@@ -163,7 +164,26 @@ impl Rig {
 
 /// A launcher for this host.
 pub(crate) fn launcher() -> SandboxLauncher {
-    SandboxLauncher::new(SandboxConfig::new(Arc::new(SystemClock))).unwrap()
+    launcher_with(SandboxConfig::new(Arc::new(SystemClock)))
+}
+
+/// Tests of the sandbox lay out their environment themselves, so these are never built.
+pub(crate) fn launcher_with(config: SandboxConfig) -> SandboxLauncher {
+    let environments = EnvironmentsConfig {
+        cache: PathBuf::from("/nonexistent/environments"),
+        pythons: Vec::new(),
+        search_path: None,
+        home: None,
+        uv: None,
+        offline: true,
+        strict: false,
+        jobs_are_other_users: SandboxLauncher::jobs_are_other_users(),
+        variables: Vec::new(),
+        build_timeout: Duration::from_secs(60),
+        recipes: Recipes::embedded().unwrap(),
+    };
+    let environments = Environments::new(environments, Arc::new(SystemClock));
+    SandboxLauncher::new(config, environments).unwrap()
 }
 
 pub(crate) fn generous() -> Limits {

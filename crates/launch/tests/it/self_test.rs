@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use sightline_launch::{Isolation, SandboxConfig, SandboxLauncher};
+use sightline_launch::{Isolation, SandboxConfig};
 use sightline_ports::{LaunchError, Launcher as _, SystemClock};
 
-use crate::rig::{Rig, is_root, launcher};
+use crate::rig::{Rig, is_root, launcher, launcher_with};
 
 #[tokio::test]
 async fn every_check_holds_here() {
@@ -36,7 +36,7 @@ async fn without_bubblewrap_no_job_starts() {
     let mut config = SandboxConfig::new(Arc::new(SystemClock));
     config.bubblewrap = vec!["/nonexistent/bwrap".into()];
     let mut rig = Rig::new();
-    rig.launcher = SandboxLauncher::new(config).unwrap();
+    rig.launcher = launcher_with(config);
     let (spec, lines) = rig.spec(&["true"]);
     match rig.launcher.start(spec).await {
         Err(LaunchError::Isolation(why)) => {
