@@ -50,8 +50,9 @@ impl Pattern {
     }
 }
 
-/// Rewrites what Java's dialect means otherwise: its `\d`, `\w` and `\s` know ASCII only, its `.`
-/// stops at more line ends, and characters beyond the basic plane are written as two escapes.
+/// Rewrites what Java's dialect means otherwise: its `\d`, `\w`, `\s` and POSIX classes know ASCII
+/// only, its `.` stops at more line ends, and characters beyond the basic plane are written as
+/// two escapes.
 fn translate(java: &str) -> String {
     let mut rust = String::with_capacity(java.len() + 16);
     let mut class_depth = 0_usize;
@@ -79,16 +80,13 @@ fn translate(java: &str) -> String {
 
 /// The replacement of the escape that `rest` begins with, and how many bytes it stands for.
 fn translate_escape(rest: &str, in_class: bool) -> Option<(String, usize)> {
-    let mut chars = rest.chars();
-    if chars.next()? != '\\' {
-        return None;
-    }
-    let escaped = chars.next()?;
-    let ascii = match escaped.to_ascii_lowercase() {
-        'd' => "0-9",
-        'w' => "a-zA-Z0-9_",
-        's' => r"\t\n\x0B\x0C\r ",
+    let escaped = rest.strip_prefix('\\')?.chars().next()?;
+    let (ascii, used) = match escaped.to_ascii_lowercase() {
+        'd' => ("0-9", 2),
+        'w' => ("a-zA-Z0-9_", 2),
+        's' => (r"\t\n\x0B\x0C\r ", 2),
         'u' => return translate_unicode(rest),
+        'p' if posix_class(rest).is_some() => posix_class(rest)?,
         _ => {
             let used = 1 + escaped.len_utf8();
             return Some((rest[..used].to_owned(), used));
@@ -99,7 +97,29 @@ fn translate_escape(rest: &str, in_class: bool) -> Option<(String, usize)> {
         (false, true) => ascii.to_owned(),
         (false, false) => format!("[{ascii}]"),
     };
-    Some((replacement, 2))
+    Some((replacement, used))
+}
+
+/// What is in the POSIX class that `rest` begins with, such as `\p{Alnum}`, and the bytes it takes.
+fn posix_class(rest: &str) -> Option<(&'static str, usize)> {
+    let (name, _) = rest.get(2..)?.strip_prefix('{')?.split_once('}')?;
+    let ascii = match name {
+        "Alnum" => "a-zA-Z0-9",
+        "Alpha" => "a-zA-Z",
+        "ASCII" => r"\x00-\x7F",
+        "Blank" => r" \t",
+        "Cntrl" => r"\x00-\x1F\x7F",
+        "Digit" => "0-9",
+        "Graph" => r"\x21-\x7E",
+        "Lower" => "a-z",
+        "Print" => r"\x20-\x7E",
+        "Punct" => r"!-/:-@\[-`{-~",
+        "Space" => r"\t\n\x0B\x0C\r ",
+        "Upper" => "A-Z",
+        "XDigit" => "0-9a-fA-F",
+        _ => return None,
+    };
+    Some((ascii, name.len() + 4))
 }
 
 /// Joins a surrogate pair written as two `\u` escapes; a single escape is kept.
@@ -155,6 +175,11 @@ mod tests {
         check(r"[\S\s]*", "a\u{A0}\n", true);
         check(r"[^\s]+", "a\u{A0}", true);
         check(r"\S+", "a b", false);
+        check(r"[\p{Alnum}\-]+", "a-1", true);
+        check(r"\p{Alnum}+", "é", false);
+        check(r"\P{Alnum}+", "é", true);
+        check(r"\p{L}+", "é", true);
+        check(r"[\p{Punct}]+", "[]^`~", true);
     }
 
     #[test]

@@ -128,9 +128,9 @@ pub(super) struct Shape {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) value: Option<Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) min: Option<f64>,
+    pub(super) min: Option<serde_json::Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max: Option<f64>,
+    pub(super) max: Option<serde_json::Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pattern: Option<String>,
     #[serde(rename = "enum", skip_serializing_if = "Vec::is_empty")]

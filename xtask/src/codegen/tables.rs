@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{bail, ensure};
+use serde_json::Number;
 
 use super::keep::{self, Access};
 use super::model::{Http, Operation, Reference, Shape};
@@ -256,17 +257,13 @@ fn length(shape: &Shape) -> String {
 }
 
 fn range(shape: &Shape) -> String {
-    limits(
-        shape.min.map(|min| format!("{min:.0}")),
-        shape.max.map(|max| format!("{max:.0}")),
-    )
+    let whole = |limit: &Number| format!("{:.0}", limit.as_f64().unwrap_or_default());
+    limits(shape.min.as_ref().map(whole), shape.max.as_ref().map(whole))
 }
 
 fn float_range(shape: &Shape) -> String {
-    limits(
-        shape.min.map(|min| format!("{min:?}")),
-        shape.max.map(|max| format!("{max:?}")),
-    )
+    let float = |limit: &Number| format!("{:?}", limit.as_f64().unwrap_or_default());
+    limits(shape.min.as_ref().map(float), shape.max.as_ref().map(float))
 }
 
 fn limits(min: Option<String>, max: Option<String>) -> String {

@@ -1,0 +1,53 @@
+//! The tables of S3, STS, IAM, CloudWatch Logs and CloudTrail against botocore.
+
+mod golden;
+mod routing;
+mod tables;
+
+use golden::{Typed, typed};
+use sightline_model_aws::{cloudtrail, iam, logs, s3, sts};
+use sightline_wire::schema::Service;
+
+static SERVICES: [&Service; 5] = [
+    &cloudtrail::SERVICE,
+    &iam::SERVICE,
+    &logs::SERVICE,
+    &s3::SERVICE,
+    &sts::SERVICE,
+];
+
+fn operations() -> Vec<Typed> {
+    vec![
+        typed::<cloudtrail::LookupEvents>(),
+        typed::<iam::GetRole>(),
+        typed::<logs::DescribeLogGroups>(),
+        typed::<logs::DescribeLogStreams>(),
+        typed::<logs::GetLogEvents>(),
+        typed::<s3::AbortMultipartUpload>(),
+        typed::<s3::CompleteMultipartUpload>(),
+        typed::<s3::CreateBucket>(),
+        typed::<s3::CreateMultipartUpload>(),
+        typed::<s3::DeleteObject>(),
+        typed::<s3::GetBucketLocation>(),
+        typed::<s3::GetObject>(),
+        typed::<s3::HeadBucket>(),
+        typed::<s3::HeadObject>(),
+        typed::<s3::ListBuckets>(),
+        typed::<s3::ListObjects>(),
+        typed::<s3::ListObjectsV2>(),
+        typed::<s3::ListParts>(),
+        typed::<s3::PutObject>(),
+        typed::<s3::UploadPart>(),
+        typed::<sts::GetCallerIdentity>(),
+    ]
+}
+
+#[test]
+fn requests_of_botocore_are_understood() {
+    golden::check_requests(&SERVICES, &operations());
+}
+
+#[test]
+fn answers_are_those_that_botocore_has_read() {
+    golden::check_responses(&operations());
+}
