@@ -1,6 +1,7 @@
 //! A failure on its way to the caller.
 
 use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use sightline_types::ErrorKind;
 use sightline_wire::protocol::ErrorAnswer;
@@ -19,6 +20,8 @@ pub struct Fault {
     pub message: String,
     /// Further members of the error's body, such as S3's `Key`.
     pub details: Map<String, Value>,
+    /// Headers that belong to the failure, such as the `ETag` of what has not changed.
+    pub headers: HeaderMap,
 }
 
 impl Fault {
@@ -30,6 +33,7 @@ impl Fault {
             status,
             message: message.into(),
             details: Map::new(),
+            headers: HeaderMap::new(),
         }
     }
 
@@ -56,6 +60,15 @@ impl Fault {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same failure with a header. A value that headers cannot hold is left out.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
         self
     }
 

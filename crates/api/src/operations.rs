@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use serde_json::Value;
 use sightline_identity::{Identity, Permit};
 use sightline_meta::{Meta, MetaError};
@@ -112,8 +112,10 @@ impl Operations {
             let (app, handler) = (Arc::clone(&app), handler.clone());
             Box::pin(async move {
                 let document = call.document.take();
+                // A document that was validated fits; of one that was not, as S3's, an
+                // enumeration may have a value that the model lacks.
                 let input = O::input(document)
-                    .map_err(|error| Fault::of(faults, ErrorKind::Internal, &error))?;
+                    .map_err(|error| Fault::of(faults, ErrorKind::Invalid, &error))?;
                 let reply = handler(app, call, input).await?;
                 let output = O::document(&reply.output)
                     .map_err(|error| Fault::of(faults, ErrorKind::Internal, &error))?;
@@ -162,6 +164,7 @@ impl Operations {
             name: operation.name,
             read_only: operation.read_only,
         };
+        let is_head = parts.method == Method::HEAD;
         let decoded = self.decode(operation, protocol, &parts, &document);
         if let Ok(input) = &decoded {
             cx.parameters = Some(Arc::new(sightline_wire::redact(operation.input, input)));
@@ -172,9 +175,16 @@ impl Operations {
             .await;
         let done = self.record(operation, &cx, done).await;
         let request_id = &cx.request_id;
-        match done {
+        let response = match done {
             Ok(reply) => self.encode(operation, protocol, reply, request_id),
             Err(fault) => self.refuse(protocol, fault, request_id),
+        };
+        // What a HEAD asks for is the head; of an error, too, clients expect nothing more.
+        let head_only = is_head || response.status() == StatusCode::NOT_MODIFIED;
+        if head_only {
+            response.map(|_| body::empty())
+        } else {
+            response
         }
     }
 
@@ -335,11 +345,15 @@ fn named_resources(operation: &'static Operation, cx: &Cx) -> Vec<ResourceRef> {
 pub fn encode_fault(
     protocol: Protocol,
     service: Option<&'static Service>,
-    fault: Fault,
+    mut fault: Fault,
     request_id: &RequestId,
 ) -> Response<Body> {
+    let headers = std::mem::take(&mut fault.headers);
     match protocol::encode_error(protocol, service, &fault.into_answer(), request_id) {
-        Ok(response) => response.map(body::full),
+        Ok(mut response) => {
+            response.headers_mut().extend(headers);
+            response.map(body::full)
+        }
         Err(error) => broken(&error),
     }
 }
