@@ -182,7 +182,7 @@ async fn an_environment_is_built_once_and_works() {
                print(p.ANSWER, p.__cached__)";
     let python = environment.path.join("bin/python3");
     let answer = Command::new(python)
-        .args(["-I", "-c", ask])
+        .args(["-I", "-B", "-c", ask])
         .env_clear()
         .output()
         .unwrap();
@@ -212,7 +212,7 @@ async fn compiled_bytecode_is_what_an_import_uses() {
         .prepare(IMAGE, &Heard::default())
         .await
         .unwrap();
-    let ask = ["-I", "-v", "-c", "import sightline_probe"];
+    let ask = ["-I", "-B", "-v", "-c", "import sightline_probe"];
     let python = environment.path.join("bin/python3");
     let output = Command::new(python).args(ask).env_clear().output().unwrap();
     let trace = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -256,7 +256,7 @@ async fn callers_that_ask_at_once_build_once() {
 async fn a_build_given_up_in_the_middle_leaves_nothing() {
     let bench = Bench::new().await;
     let stuck = bench.root.path().join("stuck-uv");
-    let script = "#!/bin/sh\nmkdir -p half/bin\necho begun >&2\nexec sleep 600\n";
+    let script = "#!/bin/sh\nmkdir -p half/bin\necho Downloading half >&2\nexec sleep 600\n";
     fs::write(&stuck, script).unwrap();
     fs::set_permissions(&stuck, fs::Permissions::from_mode(0o755)).unwrap();
     let config = EnvironmentsConfig {
@@ -272,7 +272,7 @@ async fn a_build_given_up_in_the_middle_leaves_nothing() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("was stopped after"), "{error}");
-    assert_eq!(heard.times("begun"), 1);
+    assert_eq!(heard.times("downloading half"), 1);
     assert_eq!(bench.built(), Vec::<OsString>::new());
     bench
         .environments()

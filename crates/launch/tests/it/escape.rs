@@ -1,5 +1,6 @@
 //! Programs that try to get out. Each test also shows that its probes can succeed elsewhere.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -182,7 +183,7 @@ async fn only_local_and_internet_sockets_exist_and_lead_nowhere() {
 
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = tcp.local_addr().unwrap().port().to_string();
-    let name = format!("sightline-test-{}", rig.root.path().display());
+    let name = format!("sightline-test-{}", rig.path("").display());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let listener = UnixListener::bind_addr(&address).unwrap();
     let group = ["connections", port.as_str(), &name];
@@ -237,5 +238,10 @@ async fn the_environment_holds_what_was_given_and_nothing_of_the_server() {
 #[tokio::test]
 async fn no_descriptor_of_the_server_is_left_open() {
     let rig = Rig::new();
+    // As if whoever started the server had left it open.
+    let secret = File::open(rig.path("private/database")).unwrap();
+    rustix::io::fcntl_setfd(&secret, rustix::io::FdFlags::empty()).unwrap();
     assert_prevented(&rig.attempts(&["descriptors"]).await);
+    let name = format!("inheriting {}", rig.shown("private/database"));
+    assert_allowed(&rig.attempts_outside(&["descriptors"]), &[&name]);
 }

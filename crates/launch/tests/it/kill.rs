@@ -13,7 +13,7 @@ use sightline_ports::{Exit, HostName, InstanceLog, LaunchSpec, Launcher as _, Ru
 use sightline_types::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, open_directory};
 
 /// Far longer than an end takes, far shorter than for ever.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -147,47 +147,47 @@ async fn a_program_that_ignores_the_request_is_still_there_to_be_killed() {
     assert_eq!(job.next_exit().await.unwrap().exit, Exit::Code(137));
 }
 
-/// The marker by which the test below tells its child that it is the server.
+/// The file by which the test below tells its child that it is the server.
 const MARKER: &str = "this-is-the-server";
 
 #[test]
 fn nothing_survives_a_kill_of_the_server() {
-    let rig = Rig::new();
-    std::fs::write(rig.path(MARKER), "").unwrap();
+    let root = open_directory();
+    std::fs::write(root.path().join(MARKER), "").unwrap();
     let mut server = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
             "kill::a_server_that_will_be_killed",
             "--nocapture",
         ])
-        .current_dir(rig.root.path())
+        .current_dir(root.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let output = BufReader::new(server.stdout.take().unwrap());
-    let lock = output
-        .lines()
-        .find_map(|line| Some(line.unwrap().split_once("lock: ")?.1.to_owned()));
-    let lock = lock.expect("the server starts its job");
+    let mut output = BufReader::new(server.stdout.take().unwrap()).lines();
+    let up = output.any(|line| line.unwrap().ends_with("the job runs"));
+    assert!(up, "the server starts its job");
+    let lock = root.path().join("job/output/lock");
     let file = File::options().read(true).open(&lock).unwrap();
     assert!(
         file.try_lock().is_err(),
-        "the job runs, or the test shows nothing"
+        "the job holds the lock, or the test shows nothing"
     );
     server.kill().unwrap();
     server.wait().unwrap();
-    assert_let_go(Path::new(&lock));
+    assert_let_go(&lock);
 }
 
 /// Plays the server for the test above; has nothing to do when run on its own.
 #[tokio::test]
 async fn a_server_that_will_be_killed() {
-    if !Path::new(MARKER).exists() {
+    let root = std::env::current_dir().unwrap();
+    if !root.join(MARKER).exists() {
         return;
     }
-    let rig = Rig::new();
+    let rig = Rig::at(&root);
     let job = started(&rig).await;
-    println!("lock: {}", rig.shown("job/output/lock"));
+    println!("the job runs");
     std::future::pending::<()>().await;
     drop(job);
 }

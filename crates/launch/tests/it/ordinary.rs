@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::rig::{is_root, open_to_all};
+use crate::rig::{is_root, open_directory};
 
 /// `nobody`, who owns nothing.
 const ORDINARY: u32 = 65534;
@@ -14,8 +14,7 @@ fn the_sandbox_holds_for_an_ordinary_user_too() {
         // The other tests have just shown it.
         return;
     }
-    let dir = tempfile::tempdir_in("/tmp").unwrap();
-    open_to_all(dir.path());
+    let dir = open_directory();
     let program = dir.path().join("it");
     // The build directory may be closed to others.
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();

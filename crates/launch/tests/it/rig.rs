@@ -23,7 +23,9 @@ const PYTHON: &str = "/usr/bin/python3";
 /// Everything that a test needs to run programs in sandboxes.
 pub(crate) struct Rig {
     pub(crate) launcher: SandboxLauncher,
-    pub(crate) root: TempDir,
+    root: PathBuf,
+    /// Removes the root in the end.
+    _guard: Option<TempDir>,
 }
 
 /// Keeps the lines of all instances.
@@ -63,14 +65,21 @@ impl Lines {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        let root = tempfile::Builder::new()
-            .prefix("sightline-")
-            .tempdir_in("/tmp")
-            .unwrap();
-        open_to_all(root.path());
+        let guard = open_directory();
+        let root = guard.path().to_path_buf();
+        Self::with(root, Some(guard))
+    }
+
+    /// A rig whose files somebody else will remove.
+    pub(crate) fn at(root: &Path) -> Self {
+        Self::with(root.to_path_buf(), None)
+    }
+
+    fn with(root: PathBuf, guard: Option<TempDir>) -> Self {
         let rig = Self {
             launcher: launcher(),
             root,
+            _guard: guard,
         };
         for name in ["job", "job/output", "input", "private", "env/bin"] {
             fs::create_dir_all(rig.path(name)).unwrap();
@@ -84,7 +93,7 @@ impl Rig {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
+        self.root.join(name)
     }
 
     pub(crate) fn shown(&self, name: &str) -> String {
@@ -200,7 +209,17 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-pub(crate) fn open_to_all(path: &Path) {
+/// A new directory that every user can enter.
+pub(crate) fn open_directory() -> TempDir {
+    let directory = tempfile::Builder::new()
+        .prefix("sightline-")
+        .tempdir_in("/tmp")
+        .unwrap();
+    open_to_all(directory.path());
+    directory
+}
+
+fn open_to_all(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
