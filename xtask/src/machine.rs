@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-/// The top of the checkout.
-pub(crate) fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+/// The top of the checkout: of the one that cargo works in, should several share a target folder.
+pub(crate) fn root() -> PathBuf {
+    let package = variable("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let package = package.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    package.parent().map(Path::to_path_buf).unwrap_or(package)
 }
 
 #[expect(

@@ -129,12 +129,13 @@ impl Group {
 
 fn lints() -> Result<Counts> {
     let commands = [
-        ("format", cargo(&["fmt", "--all", "--check"])),
+        ("format", cargo(&["fmt", "--all", "--", "--check", "-l"])),
         ("generated code", again("codegen", "--check")?),
         (
             "clippy",
             cargo(&[
                 "clippy",
+                "--keep-going",
                 "--workspace",
                 "--all-targets",
                 "--",

@@ -30,10 +30,14 @@ pub(crate) fn run() -> Result<()> {
     let started = machine::now();
     step(
         "client environment",
-        "run `scripts/setup client` alone to see more",
+        "read what pip says above; PyPI must be reachable once",
         client,
     )?;
-    step("build the server", "the compiler's message is above", build)?;
+    step(
+        "build the server",
+        "read the compiler's message above",
+        build,
+    )?;
     let folder = machine::cache()?.join("demo");
     let mut demo = Demo {
         folder,
@@ -43,16 +47,16 @@ pub(crate) fn run() -> Result<()> {
     };
     let server = step(
         "start the server on an empty data directory",
-        "its log is shown above",
+        "read what it said; its folder must be writable",
         || demo.start(),
     )?;
     for program in PROGRAMS {
-        let advice = "the program's log and the server's log lie in the folder named above";
+        let advice = "read the whole logs in the folder named above";
         step(program, advice, || demo.program(&server, program))?;
     }
     step(
         "what now exists",
-        "the server's log may say why it did not answer",
+        "read the server's log in the folder named above",
         || findings::show(&server, &demo.python),
     )?;
     demo.end(server)
@@ -67,7 +71,11 @@ fn step<T>(name: &str, advice: &str, act: impl FnOnce() -> Result<T>) -> Result<
     if result.is_ok() {
         say::line(format!("{}  {name} ({took})", say::green("done")));
     }
-    result.with_context(|| format!("the step `{name}` failed after {took}\nwhat to do: {advice}"))
+    result.map_err(|error| {
+        let reasons: Vec<String> = error.chain().map(ToString::to_string).collect();
+        let because = reasons.join("\nbecause: ");
+        anyhow!("the step `{name}` failed after {took}\nbecause: {because}\nwhat to do: {advice}")
+    })
 }
 
 fn client() -> Result<()> {

@@ -14,6 +14,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use crate::machine;
+
 /// One breach of a house rule, said so that its author knows where it is and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -42,7 +44,7 @@ impl fmt::Display for Finding {
 
 /// Fails with every breach in this checkout.
 pub(crate) fn run() -> Result<()> {
-    let found = findings(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
+    let found = findings(&machine::root())?;
     if found.is_empty() {
         return Ok(());
     }
