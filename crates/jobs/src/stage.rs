@@ -279,6 +279,8 @@ fn variables(runner: &Runner<'_>) -> Vec<(String, String)> {
             .arn(&spec.name, &runner.cx.region, &runner.cx.account);
         variables.push(("TRAINING_JOB_NAME".to_owned(), spec.name.clone()));
         variables.push(("TRAINING_JOB_ARN".to_owned(), arn.to_string()));
+        let archive = format!("{SOURCE_PATH}/sourcedir.tar.gz");
+        variables.push(("SIGHTLINE_SOURCE_ARCHIVE".to_owned(), archive));
     }
     let given = spec
         .variables

@@ -1,0 +1,229 @@
+//! The data directory: one server at a time, and what its owner's tools read from it.
+//!
+//! ```text
+//! lock               held by the running server
+//! meta.sqlite        resources, events, logs
+//! blobs/             the bytes of objects
+//! server.json        where the running server listens
+//! credentials        the root key, in the form of ~/.aws/credentials
+//! client/            what `sightline env` points programs to
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+/// A data directory that is held by this process.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Where a running server listens and what a client needs beside the key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerFile {
+    /// The server's address, such as `http://127.0.0.1:7070`.
+    pub endpoint: String,
+    /// The server's process.
+    pub pid: u32,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// The account that resources belong to.
+    pub account: String,
+    /// The bucket that the SDK uses by default.
+    pub default_bucket: String,
+}
+
+/// The key that a data directory's owner uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The public half.
+    pub access_key_id: String,
+    /// The secret half.
+    pub secret_access_key: String,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another server holds it.
+    #[error("another server uses the data directory {}; stop it, or give --data-dir", .0.display())]
+    InUse(PathBuf),
+    /// The system refused.
+    #[error("could not {action} {}", .path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file in it is not what a server writes.
+    #[error("{} is not readable as what a server writes there", .0.display())]
+    Unreadable(PathBuf),
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+    let path = path.to_owned();
+    move |source| DataDirError::Io { action, path, source }
+}
+
+impl DataDir {
+    /// Takes hold of a data directory, making it if absent. Only its owner may look into it.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(failed("create", path))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+            .map_err(failed("protect", path))?;
+        let path = path.canonicalize().map_err(failed("find", path))?;
+        let lock_path = path.join("lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(failed("open", &lock_path))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| DataDirError::InUse(path.clone()))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes what its owner's tools read.
+    pub fn publish(
+        &self,
+        server: &ServerFile,
+        credentials: &Credentials,
+        shim: &str,
+    ) -> Result<(), DataDirError> {
+        let client = self.path.join("client");
+        fs::create_dir_all(client.join("python")).map_err(failed("create", &client))?;
+        let config = format!(
+            "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      \
+             TelemetryOptOut: true\n      Session:\n        DefaultS3Bucket: {}\n",
+            server.default_bucket
+        );
+        let key = format!(
+            "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            credentials.access_key_id, credentials.secret_access_key
+        );
+        let server = serde_json::to_string_pretty(server)
+            .map_err(|_| DataDirError::Unreadable(self.path.join("server.json")))?;
+        replace(&sdk_config(&self.path), &config)?;
+        replace(&client_shim(&self.path).join("sitecustomize.py"), shim)?;
+        replace(&self.path.join("credentials"), &key)?;
+        replace(&self.path.join("server.json"), &server)
+    }
+
+    /// Says that no server listens any more.
+    pub fn retract(&self) {
+        if let Err(error) = fs::remove_file(self.path.join("server.json")) {
+            tracing::warn!(%error, "server.json could not be removed");
+        }
+    }
+}
+
+/// The configuration that `SAGEMAKER_USER_CONFIG_OVERRIDE` names.
+#[must_use]
+pub fn sdk_config(data_dir: &Path) -> PathBuf {
+    data_dir.join("client/sagemaker-config.yaml")
+}
+
+/// The directory to put on `PYTHONPATH`.
+#[must_use]
+pub fn client_shim(data_dir: &Path) -> PathBuf {
+    data_dir.join("client/python")
+}
+
+/// What the running server of a data directory says of itself.
+pub fn read_server(data_dir: &Path) -> Result<ServerFile, DataDirError> {
+    let path = data_dir.join("server.json");
+    let text = fs::read(&path).map_err(failed("read", &path))?;
+    serde_json::from_slice(&text).map_err(|_| DataDirError::Unreadable(path))
+}
+
+/// The key of a data directory.
+pub fn read_credentials(data_dir: &Path) -> Result<Credentials, DataDirError> {
+    let path = data_dir.join("credentials");
+    let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim_start().strip_prefix('=')?.trim().to_owned())
+    };
+    let found = value("aws_access_key_id").zip(value("aws_secret_access_key"));
+    let (access_key_id, secret_access_key) = found.ok_or(DataDirError::Unreadable(path))?;
+    Ok(Credentials { access_key_id, secret_access_key })
+}
+
+/// Writes a file that only its owner reads, in one step: readers see the old one or the new.
+fn replace(path: &Path, content: &str) -> Result<(), DataDirError> {
+    let beside = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(failed("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_is_read_back_and_only_by_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(&dir.path().join("data")).unwrap();
+        let server = ServerFile {
+            endpoint: "http://127.0.0.1:7070".to_owned(),
+            pid: 7,
+            region: "us-east-1".to_owned(),
+            account: "123456789012".to_owned(),
+            default_bucket: "bucket".to_owned(),
+        };
+        let key = Credentials {
+            access_key_id: "AKIAEXAMPLE".to_owned(),
+            secret_access_key: "a/b+c=".to_owned(),
+        };
+        data.publish(&server, &key, "shim").unwrap();
+        assert_eq!(read_server(data.path()).unwrap().endpoint, server.endpoint);
+        assert_eq!(read_credentials(data.path()).unwrap(), key);
+        for path in [data.path().to_owned(), data.path().join("credentials")] {
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+        }
+        data.retract();
+        assert!(read_server(data.path()).is_err());
+    }
+
+    #[test]
+    fn a_second_server_is_refused_until_the_first_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::open(dir.path()).unwrap();
+        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::InUse(_))));
+        drop(first);
+        assert!(DataDir::open(dir.path()).is_ok());
+    }
+}

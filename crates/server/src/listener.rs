@@ -1,0 +1,157 @@
+//! Accepting connections, on the one port and on the sockets of jobs.
+
+use std::any::Any;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::FrontDoor;
+
+/// Connections at once; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 1_024;
+
+/// Connections at once of one job.
+const JOB_CONNECTIONS_MAX: usize = 64;
+
+/// How long a client may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of a request's head. The longest legitimate one has a presigned URL and a session token.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How long requests under way may take when the server is asked to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves connections until `shutdown` turns true, then lets requests under way end.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    door: Arc<FrontDoor>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &slots) => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = shutdown.wait_for(|end| *end) => break,
+        };
+        let Some((stream, source, slot)) = accepted else { continue };
+        let connection = connection(stream, Arc::clone(&door), source);
+        let watched = graceful.watch(connection);
+        connections.spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(slot);
+        });
+    }
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were cut off after {DRAIN_TIMEOUT:?}");
+    }
+    connections.shutdown().await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(tokio::net::TcpStream, String, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Answers are written whole, so there is nothing to gather.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps Nagle's delay");
+            }
+            Some((stream, peer.ip().to_string(), slot))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+/// One connection's requests, one after the other.
+fn connection<S>(
+    stream: S,
+    door: Arc<FrontDoor>,
+    source: String,
+) -> impl GracefulConnection<Error = hyper::Error> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let source: Arc<str> = source.into();
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (door, source) = (Arc::clone(&door), Arc::clone(&source));
+        async move {
+            let request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
+            Ok::<_, std::convert::Infallible>(door.answer(request, &source).await)
+        }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+}
+
+/// A job's socket, closed and its connections ended when dropped.
+#[derive(Debug)]
+struct JobSocket(AbortHandle);
+
+impl Drop for JobSocket {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Listens at `path` for one job.
+pub(crate) fn open_job_socket(
+    path: &Path,
+    door: Arc<FrontDoor>,
+) -> io::Result<Box<dyn Any + Send + Sync>> {
+    let listener = UnixListener::bind(path)?;
+    let job = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let source = format!("job {job}");
+    #[expect(clippy::disallowed_methods, reason = "the handle that is returned ends it")]
+    let task = tokio::spawn(async move {
+        let slots = Arc::new(Semaphore::new(JOB_CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+            let stream = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, %source, "a job's connection failed");
+                        break;
+                    }
+                },
+                Some(_) = connections.join_next() => continue,
+            };
+            let connection = connection(stream, Arc::clone(&door), source.clone());
+            connections.spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a job's connection ended early");
+                }
+                drop(slot);
+            });
+        }
+    });
+    Ok(Box::new(JobSocket(task.abort_handle())))
+}

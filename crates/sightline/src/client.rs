@@ -1,0 +1,80 @@
+//! Signed calls to the running server, as any other client makes them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use sightline_ports::{Clock as _, SystemClock};
+use sightline_server::{Credentials, ServerFile};
+use sightline_wire::sigv4::{PayloadHash, SecretKey, Signer, sha256};
+
+use crate::environment;
+
+/// How long the server may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client of one server.
+#[derive(Debug)]
+pub(crate) struct Client {
+    server: ServerFile,
+    key: Credentials,
+    agent: ureq::Agent,
+}
+
+/// A service that is called by `X-Amz-Target`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Service {
+    signing_name: &'static str,
+    target_prefix: &'static str,
+}
+
+pub(crate) const SAGEMAKER: Service =
+    Service { signing_name: "sagemaker", target_prefix: "SageMaker" };
+
+pub(crate) const LOGS: Service =
+    Service { signing_name: "logs", target_prefix: "Logs_20140328" };
+
+impl Client {
+    /// A client of the server that runs on a data directory.
+    pub(crate) fn of(data_dir: &Path) -> Result<Self> {
+        let (server, key) = environment::find(data_dir)?;
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .build();
+        Ok(Self { server, key, agent: config.into() })
+    }
+
+    /// Calls an operation with a document and gives the answer's.
+    pub(crate) fn call(&self, service: Service, operation: &str, input: &Value) -> Result<Value> {
+        let body = input.to_string();
+        let request = http::Request::post(&self.server.endpoint)
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("{}.{operation}", service.target_prefix))
+            .body(())?;
+        let (mut parts, ()) = request.into_parts();
+        let secret = SecretKey::new(self.key.secret_access_key.as_str());
+        let signer = Signer {
+            access_key_id: &self.key.access_key_id,
+            secret: &secret,
+            session_token: None,
+            region: &self.server.region,
+            service: service.signing_name,
+        };
+        let payload = PayloadHash::Sha256(sha256(body.as_bytes()));
+        signer.sign_headers(&mut parts, payload, SystemClock.now())?;
+        let mut response = self
+            .agent
+            .run(http::Request::from_parts(parts, body))
+            .with_context(|| format!("{} does not answer", self.server.endpoint))?;
+        let text = response.body_mut().read_to_string()?;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        if !response.status().is_success() {
+            let code = answer["__type"].as_str().unwrap_or("no error code");
+            let message = answer["message"].as_str().unwrap_or(&text);
+            bail!("{operation}: {message} ({code})");
+        }
+        Ok(answer)
+    }
+}

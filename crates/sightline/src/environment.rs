@@ -1,0 +1,183 @@
+//! `sightline env`, `run` and `keys`: what programs need to reach the running server.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+use sightline_server::{Credentials, ServerFile};
+
+use crate::places::{self, DataDirOption};
+use crate::say;
+
+/// Variables that would lead a program elsewhere.
+const UNSET: [&str; 3] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"];
+
+/// The shells whose language is spoken.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shell {
+    /// sh, bash, zsh and their kin.
+    Posix,
+    /// fish.
+    Fish,
+    /// PowerShell.
+    Powershell,
+}
+
+/// How the variables are printed.
+#[derive(Debug, Args)]
+pub(crate) struct Env {
+    #[command(flatten)]
+    data: DataDirOption,
+    /// The shell that will read them.
+    #[arg(long, value_enum, default_value = "posix")]
+    format: Shell,
+}
+
+/// What is run.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    data: DataDirOption,
+    /// The program and its arguments.
+    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Whose key is printed.
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(flatten)]
+    data: DataDirOption,
+}
+
+/// The running server of a data directory and the key to it.
+pub(crate) fn find(data_dir: &Path) -> Result<(ServerFile, Credentials)> {
+    let server = sightline_server::read_server(data_dir).ok().filter(is_alive);
+    let Some(server) = server else {
+        let data_dir = data_dir.display();
+        bail!(
+            "no server runs on {data_dir}; start one with: sightline serve --data-dir {data_dir}"
+        );
+    };
+    Ok((server, sightline_server::read_credentials(data_dir)?))
+}
+
+fn is_alive(server: &ServerFile) -> bool {
+    let pid = i32::try_from(server.pid).ok().and_then(rustix::process::Pid::from_raw);
+    // A process of another user cannot be signalled but is there.
+    pid.is_some_and(|pid| {
+        !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+    })
+}
+
+/// The variables with which a program reaches the server.
+fn variables(data_dir: &Path) -> Result<Vec<(&'static str, OsString)>> {
+    let (server, key) = find(data_dir)?;
+    let mut python_path = sightline_server::client_shim(data_dir).into_os_string();
+    if let Some(present) = places::variable("PYTHONPATH") {
+        python_path.push(":");
+        python_path.push(present);
+    }
+    Ok(vec![
+        ("AWS_ENDPOINT_URL", server.endpoint.into()),
+        ("AWS_ACCESS_KEY_ID", key.access_key_id.into()),
+        ("AWS_SECRET_ACCESS_KEY", key.secret_access_key.into()),
+        ("AWS_DEFAULT_REGION", server.region.clone().into()),
+        ("AWS_REGION", server.region.into()),
+        ("SAGEMAKER_USER_CONFIG_OVERRIDE", sightline_server::sdk_config(data_dir).into()),
+        ("PYTHONPATH", python_path),
+    ])
+}
+
+impl Env {
+    pub(crate) fn run(self) -> Result<()> {
+        let variables = variables(&self.data.path()?)?;
+        for name in UNSET {
+            say::line(match self.format {
+                Shell::Posix => format!("unset {name}"),
+                Shell::Fish => format!("set -e {name}"),
+                Shell::Powershell => {
+                    format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue")
+                }
+            });
+        }
+        for (name, value) in variables {
+            let value = value.to_str().context("a path in the environment is not UTF-8")?;
+            say::line(match self.format {
+                Shell::Posix => format!("export {name}={}", posix_quoted(value)),
+                Shell::Fish => format!("set -gx {name} {}", fish_quoted(value)),
+                Shell::Powershell => format!("$env:{name} = {}", powershell_quoted(value)),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn posix_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn fish_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+fn powershell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+impl Run {
+    /// Becomes the program, so that signals and exit codes are its own.
+    pub(crate) fn run(self) -> ExitCode {
+        match self.prepared() {
+            Ok(mut command) => {
+                let error = command.exec();
+                let program = command.get_program().to_string_lossy().into_owned();
+                let missing = error.kind() == std::io::ErrorKind::NotFound;
+                say::error(&anyhow::Error::new(error).context(format!("cannot run {program}")));
+                ExitCode::from(if missing { 127 } else { 126 })
+            }
+            Err(error) => {
+                say::error(&error);
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn prepared(&self) -> Result<std::process::Command> {
+        let variables = variables(&self.data.path()?)?;
+        let (program, arguments) = self.command.split_first().context("no command was given")?;
+        let mut command = std::process::Command::new(program);
+        command.args(arguments).envs(variables);
+        for name in UNSET {
+            command.env_remove(name);
+        }
+        Ok(command)
+    }
+}
+
+impl Keys {
+    pub(crate) fn run(self) -> Result<()> {
+        let data_dir = self.data.path()?;
+        let key = sightline_server::read_credentials(&data_dir).with_context(|| {
+            format!("{} has no key yet; start a server with: sightline serve", data_dir.display())
+        })?;
+        say::line(format!("access key id      {}", key.access_key_id));
+        say::line(format!("secret access key  {}", key.secret_access_key));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_for_each_shell() {
+        assert_eq!(posix_quoted("a'b c$d"), r"'a'\''b c$d'");
+        assert_eq!(fish_quoted(r"a'b\c"), r"'a\'b\\c'");
+        assert_eq!(powershell_quoted("a'b$c"), "'a''b$c'");
+    }
+}

@@ -1,0 +1,63 @@
+//! The `sightline` command: the server, and what its users type around it. No rules live here.
+
+mod client;
+mod environment;
+mod image;
+mod job;
+mod places;
+mod say;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Continuous visibility over code, data, training, inference and activity.
+#[derive(Debug, Parser)]
+#[command(name = "sightline", version, disable_version_flag = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server until it is asked to end.
+    Serve(serve::Serve),
+    /// Prints the variables with which programs reach the running server.
+    Env(environment::Env),
+    /// Runs a program with those variables.
+    Run(environment::Run),
+    /// Prints the key of the data directory.
+    Keys(environment::Keys),
+    /// Shows jobs and their logs.
+    #[command(subcommand)]
+    Job(job::Job),
+    /// Makes environments ready for images.
+    #[command(subcommand)]
+    Image(image::Image),
+    /// Prints the version.
+    Version,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Env(env) => env.run(),
+        Command::Run(run) => return run.run(),
+        Command::Keys(keys) => keys.run(),
+        Command::Job(job) => job.run(),
+        Command::Image(image) => image.run(),
+        Command::Version => {
+            say::line(format!("sightline {}", env!("CARGO_PKG_VERSION")));
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

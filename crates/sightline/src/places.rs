@@ -1,0 +1,76 @@
+//! Where things are when nothing else is said. The one module that reads the environment.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use sightline_launch::passes_to_installer;
+
+/// Where root's servers stage jobs: jobs run as other users, which root's home keeps out.
+const ROOT_JOBS: &str = "/var/lib/sightline/jobs";
+
+/// Where root's servers keep environments, for the same reason.
+const ROOT_CACHE: &str = "/var/cache/sightline";
+
+/// The option that nearly every command has.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DataDirOption {
+    /// Where the server keeps its data [default: ~/.local/share/sightline].
+    #[arg(long, value_name = "DIR", env = "SIGHTLINE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDirOption {
+    /// The directory given, or the default one.
+    pub(crate) fn path(&self) -> Result<PathBuf> {
+        if let Some(given) = &self.data_dir {
+            return Ok(std::path::absolute(given)?);
+        }
+        let base = match variable("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()) {
+            Some(base) => PathBuf::from(base),
+            None => home().context("there is no HOME; give --data-dir")?.join(".local/share"),
+        };
+        Ok(base.join("sightline"))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module is where the environment is read")]
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+pub(crate) fn home() -> Option<PathBuf> {
+    variable("HOME").map(PathBuf::from)
+}
+
+/// The variables that the installer of packages may see.
+pub(crate) fn installer_variables() -> Vec<(OsString, OsString)> {
+    let passes = |name: &OsString| name.to_str().is_some_and(passes_to_installer);
+    std::env::vars_os().filter(|(name, _)| passes(name)).collect()
+}
+
+/// Where environments are kept.
+pub(crate) fn cache_dir(given: Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(given) = given {
+        return Ok(std::path::absolute(given)?);
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from(ROOT_CACHE));
+    }
+    let base = match variable("XDG_CACHE_HOME").filter(|path| Path::new(path).is_absolute()) {
+        Some(base) => PathBuf::from(base),
+        None => home().context("there is no HOME; give --cache-dir")?.join(".cache"),
+    };
+    Ok(base.join("sightline"))
+}
+
+/// Where jobs are staged. One data directory has one such place, which no other has.
+pub(crate) fn jobs_dir(data_dir: &Path) -> PathBuf {
+    if !rustix::process::geteuid().is_root() {
+        return data_dir.join("jobs");
+    }
+    let name = data_dir.to_string_lossy();
+    let digest = sightline_wire::sigv4::sha256(name.as_bytes()).to_string();
+    Path::new(ROOT_JOBS).join(digest.get(..16).unwrap_or(&digest))
+}
