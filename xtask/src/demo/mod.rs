@@ -15,6 +15,12 @@ use crate::{command, machine, say};
 
 /// The article's programs, in the order in which they hand results on.
 const PROGRAMS: &[&str] = &["01_processing.py", "02_training.py"];
+/// The images that the programs name; what stands in for them is built before the clock of a job
+/// runs, so that one sees it being built.
+const IMAGES: &[&str] = &[
+    "sagemaker-scikit-learn:0.20.0-cpu-py3",
+    "sagemaker-scikit-learn:1.2-1-cpu-py3",
+];
 /// How much of a failed step's output is shown; the rest is in its log.
 const LAST_LINES: usize = 20;
 
@@ -37,6 +43,11 @@ pub(crate) fn run() -> Result<()> {
         "build the server",
         "read the compiler's message above",
         build,
+    )?;
+    step(
+        "environments for the jobs",
+        "PyPI must be reachable once; read the reason above",
+        images,
     )?;
     let folder = machine::cache()?.join("demo");
     let mut demo = Demo {
@@ -95,6 +106,23 @@ fn build() -> Result<()> {
     let status = cargo.status().context("starting cargo")?;
     if !status.success() {
         bail!("cargo ended with {status}");
+    }
+    Ok(())
+}
+
+fn images() -> Result<()> {
+    for image in IMAGES {
+        say::line(format!("   $ sightline image build {image}"));
+        let mut build = command::bound(machine::binary())?;
+        build.args(["image", "build", image]);
+        let mut last = String::new();
+        let status = command::follow(&mut build, |line| {
+            say::line(format!("   {line}"));
+            line.clone_into(&mut last);
+        })?;
+        if !status.success() {
+            bail!("{image}: {last}");
+        }
     }
     Ok(())
 }
