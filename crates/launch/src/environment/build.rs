@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::interpreter::{self, Found, Interpreter};
+use super::lock::Lock;
 use super::manifest::{self, Manifest};
 use super::recipe::EnvironmentRecipe;
 use super::{Failure, Workshop, lock};
@@ -20,6 +21,13 @@ pub(super) struct Plan<'a> {
     pub(super) recipe: &'a EnvironmentRecipe,
     pub(super) interpreter: &'a Interpreter,
     pub(super) digest: &'a str,
+}
+
+/// The program that installs, and the right to.
+#[derive(Debug)]
+struct Installer {
+    uv: PathBuf,
+    held: Lock,
 }
 
 impl Workshop {
@@ -39,7 +47,7 @@ impl Workshop {
             ))
         };
         let path = self.lock_path(plan.digest);
-        let _held = lock::acquire(&path, self.config.build_timeout, &*self.clock, &on_wait)
+        let held = lock::acquire(&path, self.config.build_timeout, &*self.clock, &on_wait)
             .await
             .map_err(|source| Failure::System {
                 action: "lock the environment",
@@ -49,13 +57,14 @@ impl Workshop {
             return Ok(manifest);
         }
         let uv = self.uv(found, progress).await?;
-        self.build_locked(plan, &uv, progress).await
+        self.build_locked(plan, &Installer { uv, held }, progress)
+            .await
     }
 
     async fn build_locked(
         &self,
         plan: Plan<'_>,
-        uv: &Path,
+        installer: &Installer,
         progress: &dyn Progress,
     ) -> Result<Manifest, Failure> {
         let started = self.clock.now();
@@ -70,8 +79,9 @@ impl Workshop {
         let environments = self.config.cache.join("environments");
         let made = beside(&environments, &prefix).await?;
         let environment = made.path().join("environment");
-        self.install(plan, uv, &environment, progress).await?;
-        let packages = self.installed(uv, &environment).await?;
+        self.install(plan, installer, &environment, progress)
+            .await?;
+        let packages = self.installed(installer, &environment).await?;
         let at = environment.clone();
         let size_bytes = blocking("open the environment to all", move || open_to_all(&at)).await?;
         let manifest = Manifest {
@@ -100,12 +110,16 @@ impl Workshop {
     async fn install(
         &self,
         plan: Plan<'_>,
-        uv: &Path,
+        installer: &Installer,
         environment: &Path,
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
-        let said = |line: &str| progress.step(&format!("{}: {line}", plan.recipe.name));
-        let mut make = self.uv_command(uv);
+        let said = |line: &str| {
+            if let Some(words) = worth_telling(line) {
+                progress.step(&format!("environment {}: {words}", plan.recipe.name));
+            }
+        };
+        let mut make = self.uv_command(installer)?;
         // Relocatable, because it moves to its place once it is whole.
         make.args([
             "venv",
@@ -116,14 +130,14 @@ impl Workshop {
         ]);
         make.arg(&plan.interpreter.path).arg(environment);
         self.run(make, &said).await?;
-        let mut install = self.uv_command(uv);
+        let mut install = self.uv_command(installer)?;
         install.args(["pip", "install", "--only-binary", ":all:", "--no-deps"]);
         // Jobs see the environment read-only: bytecode that is missing now stays missing.
         install.args(["--compile-bytecode", "--link-mode", "copy", "--no-color"]);
         install.arg("--python").arg(environment.join("bin/python3"));
         install.args(plan.recipe.packages.iter().map(ToString::to_string));
         self.run(install, &said).await?;
-        let mut check = self.uv_command(uv);
+        let mut check = self.uv_command(installer)?;
         check
             .args(["pip", "check", "--quiet", "--python"])
             .arg(environment.join("bin/python3"));
@@ -131,8 +145,12 @@ impl Workshop {
         Ok(())
     }
 
-    async fn installed(&self, uv: &Path, environment: &Path) -> Result<Vec<String>, Failure> {
-        let mut list = self.uv_command(uv);
+    async fn installed(
+        &self,
+        installer: &Installer,
+        environment: &Path,
+    ) -> Result<Vec<String>, Failure> {
+        let mut list = self.uv_command(installer)?;
         list.args(["pip", "freeze", "--quiet", "--python"])
             .arg(environment.join("bin/python3"));
         let printed = self.run(list, &|_| ()).await?;
@@ -141,8 +159,8 @@ impl Workshop {
         Ok(packages)
     }
 
-    fn uv_command(&self, uv: &Path) -> Command {
-        let mut command = Command::new(uv);
+    fn uv_command(&self, installer: &Installer) -> Result<Command, Failure> {
+        let mut command = Command::new(&installer.uv);
         self.builder_variables(&mut command);
         command.env("UV_CACHE_DIR", self.config.cache.join("uv"));
         // The interpreter was chosen already, and no project's settings apply.
@@ -153,7 +171,12 @@ impl Workshop {
             command.env("UV_OFFLINE", "1");
         }
         command.current_dir(&self.config.cache);
-        command
+        let share = |source| Failure::System {
+            action: "share the lock",
+            source,
+        };
+        installer.held.share(&mut command).map_err(share)?;
+        Ok(command)
     }
 
     /// Makes the directories of the cache, and checks that jobs will be able to look into them.
@@ -181,6 +204,19 @@ impl Workshop {
     }
 }
 
+/// What a line of the installer's output tells someone who waits; its lists of packages and
+/// directories tell nothing.
+fn worth_telling(line: &str) -> Option<String> {
+    let (first, rest) = line.split_once(' ')?;
+    match first {
+        "Downloading" => Some(format!("downloading {rest}")),
+        "Prepared" => Some(format!("downloaded {rest}")),
+        "Installed" => Some(format!("installed {rest}")),
+        "Bytecode" => Some(rest.to_owned()),
+        _ => None,
+    }
+}
+
 /// A directory to build in, on the file system of the place that the result is meant for. The
 /// caller holds the lock that goes with `prefix`.
 pub(super) async fn beside(parent: &Path, prefix: &str) -> Result<TempDir, Failure> {
@@ -204,8 +240,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Removes what builds that were killed have left. Whoever holds the lock is the only builder,
-/// so everything with the prefix is a leftover; one that a dying installer still writes to goes
-/// the next time.
+/// and no installer of an earlier one runs any more, so everything with the prefix is a leftover.
 fn remove_leftovers(parent: &Path, prefix: &str) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
@@ -264,6 +299,32 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn the_installers_progress_is_told_without_its_lists() {
+        let check = |line: &str, expected: Option<&str>| {
+            assert_eq!(worth_telling(line).as_deref(), expected, "{line}");
+        };
+        check(
+            "Downloading pandas (11.5MiB)",
+            Some("downloading pandas (11.5MiB)"),
+        );
+        check(
+            "Prepared 16 packages in 3.07s",
+            Some("downloaded 16 packages in 3.07s"),
+        );
+        check(
+            "Installed 16 packages in 2.19s",
+            Some("installed 16 packages in 2.19s"),
+        );
+        check(
+            "Bytecode compiled 3542 files in 6.07s",
+            Some("compiled 3542 files in 6.07s"),
+        );
+        check(" Downloaded pandas", None);
+        check(" + pandas==1.5.3", None);
+        check("Using Python 3.11.2 environment at: x", None);
+    }
 
     #[test]
     fn a_tight_umask_does_not_hide_the_environment() {

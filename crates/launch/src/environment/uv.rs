@@ -7,6 +7,7 @@ use tokio::process::Command;
 
 use super::command;
 use super::interpreter::Found;
+use super::lock::Lock;
 use super::{EnvironmentsConfig, Failure, Workshop, build, lock};
 
 /// What is installed when the host has none.
@@ -44,7 +45,7 @@ impl Workshop {
         }
         let locks = self.lock_path("uv");
         let on_wait = || progress.step("waiting for another server that installs uv");
-        let _held = lock::acquire(&locks, self.config.build_timeout, &*self.clock, &on_wait)
+        let held = lock::acquire(&locks, self.config.build_timeout, &*self.clock, &on_wait)
             .await
             .map_err(|source| Failure::System {
                 action: "lock the cache",
@@ -53,7 +54,7 @@ impl Workshop {
         // Whoever held the lock before may have done the work.
         if !program.is_file() {
             progress.step(&format!("installing uv {VERSION} into the cache (once)"));
-            self.install_uv(&directory, found).await?;
+            self.install_uv(&directory, &held, found).await?;
         }
         Ok(program)
     }
@@ -70,7 +71,12 @@ impl Workshop {
         }
     }
 
-    async fn install_uv(&self, directory: &Path, found: &Found) -> Result<(), Failure> {
+    async fn install_uv(
+        &self,
+        directory: &Path,
+        held: &Lock,
+        found: &Found,
+    ) -> Result<(), Failure> {
         let python = found.any().ok_or(Failure::NoInterpreter)?;
         let mut ask = Command::new(&python.path);
         ask.args(["-I", "-c", "import ensurepip, venv"]).env_clear();
@@ -79,12 +85,17 @@ impl Workshop {
                 python: python.path.clone(),
             });
         }
+        let share = |source| Failure::System {
+            action: "share the lock",
+            source,
+        };
         let tools = self.config.cache.join("tools");
         let made = build::beside(&tools, "installing-uv-").await?;
         let venv = made.path().join("venv");
         let mut make = Command::new(&python.path);
         make.args(["-I", "-m", "venv"]).arg(&venv);
         self.builder_variables(&mut make);
+        held.share(&mut make).map_err(share)?;
         self.run(make, &|_| ()).await?;
         let mut install = Command::new(venv.join("bin/python3"));
         install.args([
@@ -96,6 +107,7 @@ impl Workshop {
         ]);
         install.args(["--only-binary", ":all:", &format!("uv=={VERSION}")]);
         self.builder_variables(&mut install);
+        held.share(&mut install).map_err(share)?;
         self.run(install, &|_| ()).await?;
         // `uv` is one native program, which does not mind that the directory around it moves.
         let directory = directory.to_owned();
