@@ -19,13 +19,22 @@ def own_server(tmp_path):
     own.stop()
 
 
+def server_of(item):
+    fixtures = getattr(item, "funcargs", {})
+    return fixtures.get("own_server") or fixtures.get("article_server") or fixtures.get("server")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    running = server_of(item)
+    item.log_start = running.log.stat().st_size if running else 0
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """A failed test shows what its server said last."""
-    outcome = yield
-    report = outcome.get_result()
-    fixtures = getattr(item, "funcargs", {})
-    running = fixtures.get("own_server") or fixtures.get("server")
-    if report.failed and running is not None and running.log.exists():
-        tail = running.log.read_text(errors="replace").splitlines()[-40:]
-        report.sections.append(("the server's last lines", "\n".join(tail)))
+    """A failed test shows what its server said while it ran."""
+    report = (yield).get_result()
+    running = server_of(item)
+    if report.failed and running is not None:
+        said = running.log.read_bytes()[getattr(item, "log_start", 0) :].decode(errors="replace")
+        report.sections.append(("the server's last lines", "\n".join(said.splitlines()[-25:])))

@@ -30,7 +30,6 @@ def error_of(call, *arguments, **more):
         ("iam", "list_users", {}),
         ("s3", "get_bucket_versioning", {"Bucket": "some-bucket"}),
         ("s3", "get_object_tagging", {"Bucket": "some-bucket", "Key": "k"}),
-        ("dynamodb", "list_tables", {}),
     ],
 )
 def test_an_operation_outside_the_list_is_named_in_the_error(server, service, call, arguments):
@@ -39,6 +38,11 @@ def test_an_operation_outside_the_list_is_named_in_the_error(server, service, ca
     name = client.meta.method_to_api_mapping[call]
     assert name in error["Message"], error
     assert error["Code"] not in ("", "404", "500", "AccessDenied"), error
+
+
+def test_a_service_that_is_not_served_is_named_in_the_error(server):
+    error = error_of(server.client("dynamodb").list_tables)
+    assert "dynamodb" in error["Message"] and error["Code"] != "AccessDenied", error
 
 
 def test_a_page_that_is_no_api_is_not_html(server):
