@@ -11,9 +11,7 @@ use sightline_blob::DirBlobStore;
 use sightline_catalog::Catalog;
 use sightline_identity::Identity;
 use sightline_jobs::{Jobs, JobsOptions, OpenApiSocket};
-use sightline_launch::{
-    Environments, EnvironmentsConfig, Recipes, SandboxConfig, SandboxLauncher,
-};
+use sightline_launch::{Environments, EnvironmentsConfig, Recipes, SandboxConfig, SandboxLauncher};
 use sightline_meta::{Meta, MetaOptions};
 use sightline_objects::{BucketName, Objects};
 use sightline_ports::{Clock, Launcher as _, SystemClock};
@@ -151,7 +149,9 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let data = DataDir::open(&config.data_dir)?;
-    let meta = Meta::open(&MetaOptions { path: data.path().join("meta.sqlite") })?;
+    let meta = Meta::open(&MetaOptions {
+        path: data.path().join("meta.sqlite"),
+    })?;
     let identity = Identity::open(meta.clone(), config.region.clone(), clock.now()).await?;
     let blobs = Arc::new(DirBlobStore::open(&data.path().join("blobs"))?);
     let objects = Objects::new(meta.clone(), blobs, Arc::clone(&clock));
@@ -177,12 +177,27 @@ pub async fn run(
         running_max: RUNNING_JOBS_MAX,
     });
     let services = services(&meta, &identity, objects, telemetry, &jobs);
-    let front = Arc::new(FrontDoor::new(services, identity.clone(), meta, Arc::clone(&clock)));
+    let front = Arc::new(FrontDoor::new(
+        services,
+        identity.clone(),
+        meta,
+        Arc::clone(&clock),
+    ));
     door.get_or_init(|| Arc::downgrade(&front));
-    let failed = |source| StartError::Listen { address: config.listen, source };
+    let failed = |source| StartError::Listen {
+        address: config.listen,
+        source,
+    };
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
-    publish(&data, &identity, &endpoint, &default_bucket, config.client_shim).await?;
+    publish(
+        &data,
+        &identity,
+        &endpoint,
+        &default_bucket,
+        config.client_shim,
+    )
+    .await?;
     launcher.self_test().await;
     let isolation = launcher.isolation();
     ready(&Ready {
@@ -205,7 +220,7 @@ fn services(
     telemetry: Telemetry,
     jobs: &Jobs,
 ) -> Vec<sightline_api::Operations> {
-    //S3 let s3 = Arc::new(sightline_api_s3::App { objects });
+    let s3 = Arc::new(sightline_api_s3::App { objects });
     let sagemaker = Arc::new(sightline_api_sagemaker::App {
         jobs: jobs.clone(),
         catalog: Catalog::new(meta.clone()),
@@ -216,8 +231,10 @@ fn services(
         audit: Audit::new(meta.clone()),
     });
     let mut services = sightline_api_aws::operations(&aws, identity, meta);
-    //S3 services.push(sightline_api_s3::operations(&s3, identity, meta));
-    services.push(sightline_api_sagemaker::operations(&sagemaker, identity, meta));
+    services.push(sightline_api_s3::operations(&s3, identity, meta));
+    services.push(sightline_api_sagemaker::operations(
+        &sagemaker, identity, meta,
+    ));
     services
 }
 
@@ -277,7 +294,10 @@ fn make_jobs_dir(path: &Path) -> Result<PathBuf, StartError> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711))?;
         path.canonicalize()
     };
-    make().map_err(|source| StartError::Directory { path: path.to_owned(), source })
+    make().map_err(|source| StartError::Directory {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 async fn publish(

@@ -72,7 +72,11 @@ pub enum DataDirError {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
     let path = path.to_owned();
-    move |source| DataDirError::Io { action, path, source }
+    move |source| DataDirError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 impl DataDir {
@@ -168,7 +172,10 @@ pub fn read_credentials(data_dir: &Path) -> Result<Credentials, DataDirError> {
     };
     let found = value("aws_access_key_id").zip(value("aws_secret_access_key"));
     let (access_key_id, secret_access_key) = found.ok_or(DataDirError::Unreadable(path))?;
-    Ok(Credentials { access_key_id, secret_access_key })
+    Ok(Credentials {
+        access_key_id,
+        secret_access_key,
+    })
 }
 
 /// Writes a file that only its owner reads, in one step: readers see the old one or the new.
@@ -222,7 +229,10 @@ mod tests {
     fn a_second_server_is_refused_until_the_first_has_gone() {
         let dir = tempfile::tempdir().unwrap();
         let first = DataDir::open(dir.path()).unwrap();
-        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::InUse(_))));
+        assert!(matches!(
+            DataDir::open(dir.path()),
+            Err(DataDirError::InUse(_))
+        ));
         drop(first);
         assert!(DataDir::open(dir.path()).is_ok());
     }

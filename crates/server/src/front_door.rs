@@ -18,9 +18,7 @@ use sightline_wire::limits::DOCUMENT_BYTES_MAX;
 use sightline_wire::protocol;
 use sightline_wire::route::{self, Match};
 use sightline_wire::schema::{Protocol, Unserved};
-use sightline_wire::sigv4::{
-    Answer, Family, Presented, SecretKey, SigV4Error, Verified, sha256,
-};
+use sightline_wire::sigv4::{Answer, Family, Presented, SecretKey, SigV4Error, Verified, sha256};
 
 use crate::payload::{checked, fault_of};
 
@@ -63,7 +61,12 @@ impl FrontDoor {
         meta: Meta,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { services, identity, meta, clock }
+        Self {
+            services,
+            identity,
+            meta,
+            clock,
+        }
     }
 
     /// Answers one request that came from `source`: an address, or a job's own socket.
@@ -84,13 +87,16 @@ impl FrontDoor {
         };
         match self.believe(&presented, &routed) {
             Ok((key, verified)) => {
-                self.carry_out(routed, &key, &verified, source, request_id).await
+                self.carry_out(routed, &key, &verified, source, request_id)
+                    .await
             }
             Err(error) => {
                 let key = &presented.credential.access_key_id;
                 tracing::warn!(%error, %key, source, "a signature was refused");
                 let answer = answer_of(&error, routed.protocol);
-                routed.operations.refuse(routed.protocol, fault_of(answer), &request_id)
+                routed
+                    .operations
+                    .refuse(routed.protocol, fault_of(answer), &request_id)
             }
         }
     }
@@ -108,22 +114,40 @@ impl FrontDoor {
         let Some(first) = services.first().copied() else {
             let text = format!("Sightline does not serve {signed_for:?}");
             let fault = Fault::new("UnknownOperationException", StatusCode::BAD_REQUEST, text);
-            return Err(Refused { protocol: guess_protocol(&parts), fault });
+            return Err(Refused {
+                protocol: guess_protocol(&parts),
+                fault,
+            });
         };
         if let Some(target) = header(&parts, "x-amz-target") {
             let protocol = json_protocol(&parts);
-            let tables: Vec<_> = services.iter().map(|operations| operations.service()).collect();
+            let tables: Vec<_> = services
+                .iter()
+                .map(|operations| operations.service())
+                .collect();
             let found = route::match_target(&tables, target);
             let operations = owner(&services, &found).unwrap_or(first);
             let body = whole(operations, protocol, body).await?;
-            return Ok(Routed { operations, protocol, found, parts, body: Arrived::Whole(body) });
+            return Ok(Routed {
+                operations,
+                protocol,
+                found,
+                parts,
+                body: Arrived::Whole(body),
+            });
         }
         if first.service().protocols.contains(&Protocol::Query) {
             let protocol = Protocol::Query;
             let body = whole(first, protocol, body).await?;
             let found = match_form(first, &parts, &body);
             let body = Arrived::Whole(body);
-            return Ok(Routed { operations: first, protocol, found, parts, body });
+            return Ok(Routed {
+                operations: first,
+                protocol,
+                found,
+                parts,
+                body,
+            });
         }
         route_rest(&services, parts, body).await
     }
@@ -142,7 +166,9 @@ impl FrontDoor {
         let key = self
             .identity
             .key(id)
-            .ok_or_else(|| SigV4Error::UnknownAccessKey { access_key_id: id.to_owned() })?;
+            .ok_or_else(|| SigV4Error::UnknownAccessKey {
+                access_key_id: id.to_owned(),
+            })?;
         let secret = SecretKey::new(key.secret.reveal());
         let hash = match &routed.body {
             Arrived::Whole(bytes) => Some(sha256(bytes)),
@@ -161,12 +187,20 @@ impl FrontDoor {
         source: &str,
         request_id: RequestId,
     ) -> Response<Body> {
-        let Routed { operations, protocol, found, parts, body } = routed;
+        let Routed {
+            operations,
+            protocol,
+            found,
+            parts,
+            body,
+        } = routed;
         let mut cx = self.context(&parts, key, source, request_id);
         let operation = match found {
             Match::Served(operation) => operation,
             Match::Unserved(_, unserved) => {
-                return self.refuse_unserved(operations, protocol, unserved, cx).await;
+                return self
+                    .refuse_unserved(operations, protocol, unserved, cx)
+                    .await;
             }
             Match::Unknown => {
                 let fault = unknown_operation(operations, protocol, &parts);
@@ -183,7 +217,16 @@ impl FrontDoor {
             },
         };
         cx.received_at = self.clock.now();
-        operations.call(Request { operation, protocol, parts, document, payload, cx }).await
+        operations
+            .call(Request {
+                operation,
+                protocol,
+                parts,
+                document,
+                payload,
+                cx,
+            })
+            .await
     }
 
     /// Refuses, by name and on record, what the real service has and this server has not.
@@ -212,8 +255,10 @@ impl FrontDoor {
             name: unserved.name,
             read_only: false,
         };
-        let outcome =
-            EventOutcome::Failure { code: fault.code.clone(), message: fault.message.clone() };
+        let outcome = EventOutcome::Failure {
+            code: fault.code.clone(),
+            message: fault.message.clone(),
+        };
         let cx = Arc::new(cx);
         let event = Event::of(&cx, outcome);
         if let Err(error) = self.meta.write(move |tx| tx.record(&event)).await {
@@ -234,7 +279,11 @@ impl FrontDoor {
             caller: key.caller.clone(),
             source: source.to_owned(),
             user_agent: user_agent.chars().take(USER_AGENT_CHARS_MAX).collect(),
-            operation: OperationName { source: "", name: "", read_only: true },
+            operation: OperationName {
+                source: "",
+                name: "",
+                read_only: true,
+            },
             parameters: None,
             recorded: Recorded::default(),
         }
@@ -270,7 +319,10 @@ async fn route_rest<'d>(
     let Some((operations, protocol)) = services.iter().find_map(speaks_rest) else {
         let text = "The request names no operation: it lacks the header X-Amz-Target";
         let fault = Fault::new("UnknownOperationException", StatusCode::BAD_REQUEST, text);
-        return Err(Refused { protocol: guess_protocol(&parts), fault });
+        return Err(Refused {
+            protocol: guess_protocol(&parts),
+            fault,
+        });
     };
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     let service = operations.service();
@@ -290,7 +342,13 @@ async fn route_rest<'d>(
     } else {
         Arrived::Whole(whole(operations, protocol, body).await?)
     };
-    Ok(Routed { operations, protocol, found, parts, body })
+    Ok(Routed {
+        operations,
+        protocol,
+        found,
+        parts,
+        body,
+    })
 }
 
 fn rest_protocol(operations: &Operations) -> Option<Protocol> {
@@ -311,7 +369,10 @@ fn owner<'d>(services: &[&'d Operations], found: &Match) -> Option<&'d Operation
         Match::Unserved(service, _) => service.name,
         Match::Unknown => return None,
     };
-    services.iter().find(|operations| operations.service().name == name).copied()
+    services
+        .iter()
+        .find(|operations| operations.service().name == name)
+        .copied()
 }
 
 /// A Query request names its operation in the form, or for GET in the address.
@@ -320,15 +381,15 @@ fn match_form(operations: &Operations, parts: &Parts, body: &Bytes) -> Match {
         Method::GET => parts.uri.query().unwrap_or_default().as_bytes(),
         _ => body,
     };
-    let action = protocol::decode_form(form).ok().and_then(|form| form.get("Action").cloned());
-    action.map_or(Match::Unknown, |action| route::match_name(operations.service(), &action))
+    let action = protocol::decode_form(form)
+        .ok()
+        .and_then(|form| form.get("Action").cloned());
+    action.map_or(Match::Unknown, |action| {
+        route::match_name(operations.service(), &action)
+    })
 }
 
-async fn whole(
-    operations: &Operations,
-    protocol: Protocol,
-    body: Body,
-) -> Result<Bytes, Refused> {
+async fn whole(operations: &Operations, protocol: Protocol, body: Body) -> Result<Bytes, Refused> {
     let read = read_to_limit(body, DOCUMENT_BYTES_MAX).await;
     read.map_err(|error| {
         let code = match (&error, protocol) {
@@ -338,16 +399,15 @@ async fn whole(
         };
         let service = operations.service().name;
         tracing::debug!(%error, service, "a request's body could not be read");
-        Refused { protocol, fault: Fault::new(code, StatusCode::BAD_REQUEST, error.to_string()) }
+        Refused {
+            protocol,
+            fault: Fault::new(code, StatusCode::BAD_REQUEST, error.to_string()),
+        }
     })
 }
 
 /// A temporary key needs its token with each request, and ends.
-fn check_session(
-    key: &AccessKey,
-    presented: &Presented,
-    now: Timestamp,
-) -> Result<(), SigV4Error> {
+fn check_session(key: &AccessKey, presented: &Presented, now: Timestamp) -> Result<(), SigV4Error> {
     if key.expires_at.is_some_and(|end| end < now) {
         return Err(SigV4Error::TokenExpired);
     }
@@ -356,7 +416,11 @@ fn check_session(
         (Some(issued), Some(token)) => token.matches(issued.reveal()),
         (None, Some(_)) | (Some(_), None) => false,
     };
-    if holds { Ok(()) } else { Err(SigV4Error::TokenInvalid) }
+    if holds {
+        Ok(())
+    } else {
+        Err(SigV4Error::TokenInvalid)
+    }
 }
 
 fn unknown_operation(operations: &Operations, protocol: Protocol, parts: &Parts) -> Fault {
@@ -386,7 +450,11 @@ fn guess_protocol(parts: &Parts) -> Protocol {
     }
     let form = header(parts, "content-type")
         .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    if form { Protocol::Query } else { Protocol::RestXml }
+    if form {
+        Protocol::Query
+    } else {
+        Protocol::RestXml
+    }
 }
 
 fn answer_of(error: &SigV4Error, protocol: Protocol) -> Answer {

@@ -49,7 +49,9 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => continue,
             _ = shutdown.wait_for(|end| *end) => break,
         };
-        let Some((stream, source, slot)) = accepted else { continue };
+        let Some((stream, source, slot)) = accepted else {
+            continue;
+        };
         let connection = connection(stream, Arc::clone(&door), source);
         let watched = graceful.watch(connection);
         connections.spawn(async move {
@@ -59,7 +61,10 @@ pub(crate) async fn serve(
             drop(slot);
         });
     }
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("requests were cut off after {DRAIN_TIMEOUT:?}");
     }
     connections.shutdown().await;
@@ -126,14 +131,23 @@ pub(crate) fn open_job_socket(
     door: Arc<FrontDoor>,
 ) -> io::Result<Box<dyn Any + Send + Sync>> {
     let listener = UnixListener::bind(path)?;
-    let job = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let job = path
+        .parent()
+        .and_then(Path::file_name)
+        .unwrap_or_default()
+        .to_string_lossy();
     let source = format!("job {job}");
-    #[expect(clippy::disallowed_methods, reason = "the handle that is returned ends it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the handle that is returned ends it"
+    )]
     let task = tokio::spawn(async move {
         let slots = Arc::new(Semaphore::new(JOB_CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                break;
+            };
             let stream = tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => stream,

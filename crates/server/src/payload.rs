@@ -18,7 +18,10 @@ use sightline_wire::sigv4::{Answer, PayloadHasher, Verified};
 /// The fault with which an answer of the signature code is given.
 pub(crate) fn fault_of(answer: Answer) -> Fault {
     let fault = Fault::new(answer.code, answer.status, answer.message);
-    answer.details.into_iter().fold(fault, |fault, (name, value)| fault.with(name, value))
+    answer
+        .details
+        .into_iter()
+        .fold(fault, |fault, (name, value)| fault.with(name, value))
 }
 
 /// The payload of a request whose head is verified, without `aws-chunked` framing.
@@ -36,7 +39,9 @@ pub(crate) fn checked(
 fn hashed(hasher: PayloadHasher, body: Body) -> Body {
     let state = Some((hasher, pieces(body)));
     let frames = stream::try_unfold(state, async |state| {
-        let Some((mut hasher, mut incoming)) = state else { return Ok(None) };
+        let Some((mut hasher, mut incoming)) = state else {
+            return Ok(None);
+        };
         match incoming.next().await {
             Some(piece) => {
                 let piece = piece?;
@@ -44,7 +49,9 @@ fn hashed(hasher: PayloadHasher, body: Body) -> Body {
                 Ok(Some((Frame::data(piece), Some((hasher, incoming)))))
             }
             None => {
-                hasher.finish().map_err(|error| BodyFault::into_io(fault_of(error.s3())))?;
+                hasher
+                    .finish()
+                    .map_err(|error| BodyFault::into_io(fault_of(error.s3())))?;
                 Ok::<_, io::Error>(None)
             }
         }
@@ -70,7 +77,9 @@ fn unframed(decoder: Decoder, body: Body) -> Body {
             if let Some(frame) = state.ready.pop_front() {
                 return Ok::<_, io::Error>(Some((frame, state)));
             }
-            let Some(mut decoder) = state.decoder.take() else { return Ok(None) };
+            let Some(mut decoder) = state.decoder.take() else {
+                return Ok(None);
+            };
             match state.incoming.try_next().await? {
                 Some(mut input) => {
                     while let Some(data) = decoder.decode(&mut input).map_err(refused)? {
