@@ -15,6 +15,7 @@ mod redact;
 mod resource;
 pub mod route;
 pub mod schema;
+pub mod sigv2;
 pub mod sigv4;
 pub mod uri;
 mod validate;

@@ -147,6 +147,7 @@ impl SigV4Error {
             Self::HeadersNotSigned { names } => invalid(not_signed_text(names)),
             Self::PayloadHashMismatch { .. } => invalid(PAYLOAD_HASH_MISMATCH.to_owned()),
             Self::SignatureMismatch(mismatch) => invalid(mismatch_text(mismatch)),
+            Self::Version2(error) => incomplete(error.to_string()),
             Self::UnknownAccessKey { .. } | Self::TokenInvalid => (
                 Kind::UnknownClient,
                 "The security token included in the request is invalid.".to_owned(),

@@ -77,6 +77,7 @@ impl SigV4Error {
                 ("XAmzContentSHA256Mismatch", BAD, PAYLOAD_HASH_MISMATCH)
             }
             Self::SignatureMismatch(_) => ("SignatureDoesNotMatch", FORBIDDEN, SIGNATURE),
+            Self::Version2(error) => return error.s3(),
             Self::UnknownAccessKey { .. } => ("InvalidAccessKeyId", FORBIDDEN, UNKNOWN_KEY),
             Self::TokenExpired => ("ExpiredToken", BAD, "The provided token has expired."),
             Self::TokenInvalid => (
@@ -164,6 +165,7 @@ impl SigV4Error {
             | Self::ExpiresInvalid { .. }
             | Self::NotYetValid { .. }
             | Self::PayloadHashAbsent
+            | Self::Version2(_)
             | Self::TokenExpired
             | Self::TokenInvalid => vec![],
         }
@@ -214,16 +216,18 @@ fn mismatch_details(mismatch: &Mismatch) -> Vec<(&'static str, String)> {
         string_to_sign,
         canonical_request,
     } = mismatch;
-    let bytes = |text: &str| {
-        let pairs: Vec<String> = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-        pairs.join(" ")
-    };
     vec![
         ("AWSAccessKeyId", access_key_id.clone()),
         ("StringToSign", string_to_sign.clone()),
         ("SignatureProvided", signature.clone()),
-        ("StringToSignBytes", bytes(string_to_sign)),
+        ("StringToSignBytes", hex_bytes(string_to_sign)),
         ("CanonicalRequest", canonical_request.clone()),
-        ("CanonicalRequestBytes", bytes(canonical_request)),
+        ("CanonicalRequestBytes", hex_bytes(canonical_request)),
     ]
+}
+
+/// The bytes of a text as pairs of digits, as S3 spells them.
+pub(crate) fn hex_bytes(text: &str) -> String {
+    let pairs: Vec<String> = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    pairs.join(" ")
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use sightline_types::Timestamp;
 
 use super::payload::Sha256Digest;
+use crate::sigv2::SigV2Error;
 
 /// Where a signature was presented; AWS words its answers accordingly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +203,9 @@ pub enum SigV4Error {
     /// The signature is not the one that this key gives for this request.
     #[error("the signature of access key {} does not match the request", .0.access_key_id)]
     SignatureMismatch(Box<Mismatch>),
+    /// A presigned URL of version 2 is not authentic.
+    #[error(transparent)]
+    Version2(#[from] SigV2Error),
     /// No such access key. Never raised here; the caller that looks up keys shares the answers.
     #[error("access key {access_key_id:?} does not exist")]
     UnknownAccessKey {
@@ -217,7 +221,7 @@ pub enum SigV4Error {
 }
 
 /// Shortens a text of the client's before it is repeated in an answer or a log.
-pub(super) fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     const CHARS_MAX: usize = 200;
     text.chars().take(CHARS_MAX).collect()
 }

@@ -36,7 +36,9 @@ mod verify;
 mod tests;
 
 pub use answer::{Answer, Family};
+pub(crate) use answer_s3::hex_bytes;
 pub use credential::Credential;
+pub(crate) use error::clip;
 pub use error::{Mismatch, Place, ScopeFault, SigV4Error};
 pub use key::{SecretKey, SessionToken, Signature, SigningKey};
 pub use payload::{PayloadHash, PayloadHasher, Sha256Digest, sha256};
