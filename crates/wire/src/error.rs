@@ -14,7 +14,7 @@ pub enum DecodeError {
         detail: String,
     },
     /// A value in the body is of another type than the model says.
-    #[error("{detail} at '{path}'")]
+    #[error("{detail}{}", place(path))]
     WrongType {
         /// Where the value stands.
         path: String,
@@ -88,4 +88,12 @@ pub enum EncodeError {
     /// The parts do not make an HTTP answer.
     #[error("could not assemble the answer")]
     Http,
+}
+
+/// Names a place in a document; the whole document needs no name.
+fn place(path: &str) -> String {
+    if path.is_empty() {
+        return String::new();
+    }
+    format!(" at '{path}'")
 }

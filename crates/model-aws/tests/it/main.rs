@@ -1,7 +1,10 @@
 //! The tables of S3, STS, IAM, CloudWatch Logs and CloudTrail against botocore.
 
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod routing;
+#[cfg(test)]
 mod tables;
 
 use golden::{Typed, typed};

@@ -1,9 +1,12 @@
 //! SageMaker's tables against botocore.
 
 #[path = "../../../model-aws/tests/it/golden.rs"]
+#[cfg(test)]
 mod golden;
 #[path = "../../../model-aws/tests/it/tables.rs"]
+#[cfg(test)]
 mod tables;
+#[cfg(test)]
 mod validation;
 
 use golden::{Typed, typed};
