@@ -4,7 +4,7 @@ use std::future;
 
 use futures_util::TryStreamExt;
 use http::HeaderMap;
-use http_body_util::{BodyExt, BodyStream};
+use http_body_util::BodyStream;
 use sightline_api::{Body, Fault};
 use sightline_model_aws::s3::{ChecksumAlgorithm, ChecksumType};
 use sightline_objects::{Algorithm, Checksum, Coverage, Declared, Payload, Trailer, parse_md5};

@@ -101,9 +101,6 @@ pub enum Error {
     /// This algorithm's values cannot be taken over what is asked.
     #[error("the algorithm {} does not support this type of checksum", .0.name())]
     ChecksumCoverage(Algorithm),
-    /// A token, marker or number of a list is not one that we gave.
-    #[error("the continuation token is not valid")]
-    InvalidToken,
     /// The blob store failed.
     #[error("the object's bytes could not be kept or read")]
     Blob(#[source] BlobError),
@@ -161,8 +158,7 @@ impl Error {
             | Self::NoParts
             | Self::PartTooSmall { .. }
             | Self::ChecksumType { .. }
-            | Self::ChecksumCoverage(_)
-            | Self::InvalidToken => ErrorKind::Invalid,
+            | Self::ChecksumCoverage(_) => ErrorKind::Invalid,
             Self::Blob(_) => ErrorKind::Internal,
             Self::Meta(source) => source.kind(),
         }

@@ -37,7 +37,7 @@ pub use checksum::{Algorithm, Checksum, Coverage, InvalidChecksum, parse_md5};
 pub use condition::{Conditions, Etags, WriteCondition};
 pub use error::{Error, PayloadError};
 pub use list::{Entry, ListQuery, Listing, Position};
-pub use multipart::{CompletedPart, NewUpload, UploadList, UploadRef};
+pub use multipart::{CompletedPart, Completion, NewUpload, UploadList, UploadRef};
 pub use names::{BucketName, InvalidName, ObjectKey, S3Uri};
 pub use object::NewObject;
 pub use payload::{Declared, PAYLOAD_BYTES_MAX, Payload, Trailer};

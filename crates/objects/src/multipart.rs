@@ -6,14 +6,14 @@
 use sightline_identity::Permit;
 use sightline_meta::{Reader, Tx};
 use sightline_ports::{BlobError, BlobId};
-use sightline_types::Page;
+use sightline_types::{Page, Timestamp};
 
 use crate::bucket::demand;
 use crate::checksum::{Algorithm, Checksum, Coverage, etag_of_parts};
 use crate::object::{Settled, new_id, replace};
 use crate::store::{self, PARTS_MAX};
 use crate::{
-    Attributes, BucketName, Error, Object, ObjectKey, Objects, Part, Payload, Upload,
+    Attributes, BucketName, Error, Object, ObjectKey, Objects, Part, Payload, PayloadError, Upload,
     WriteCondition, event,
 };
 
@@ -71,6 +71,21 @@ pub struct CompletedPart {
     /// Its ETag without quotes.
     pub etag: String,
     /// Its checksum, if named.
+    pub checksum: Option<Checksum>,
+}
+
+/// What makes an upload an object.
+#[derive(Clone, Debug)]
+pub struct Completion {
+    /// The upload.
+    pub upload: UploadRef,
+    /// The parts to be joined, in their order.
+    pub parts: Vec<CompletedPart>,
+    /// The condition under which the object is written.
+    pub condition: Option<WriteCondition>,
+    /// The object's size, if declared.
+    pub size: Option<u64>,
+    /// The object's checksum, if declared.
     pub checksum: Option<Checksum>,
 }
 
@@ -163,18 +178,20 @@ impl Objects {
     pub async fn complete_upload(
         &self,
         permit: &Permit,
-        upload: UploadRef,
-        parts: Vec<CompletedPart>,
-        condition: Option<WriteCondition>,
+        completion: Completion,
     ) -> Result<Object, Error> {
         permit.expect_action("s3:PutObject");
-        let (event, holds, now) = (
-            event(permit, &upload.bucket, Some(&upload.key)),
-            self.holds.clone(),
-            self.clock.now(),
-        );
+        let upload = &completion.upload;
+        let event = event(permit, &upload.bucket, Some(&upload.key));
+        let (holds, now) = (self.holds.clone(), self.clock.now());
         let write = move |tx: &mut Tx<'_>| {
-            if let Some(object) = completed(tx, &upload)? {
+            let Completion {
+                upload,
+                parts,
+                condition,
+                ..
+            } = &completion;
+            if let Some(object) = completed(tx, upload)? {
                 tx.record(&event)?;
                 return Ok(Settled {
                     value: object,
@@ -184,18 +201,9 @@ impl Objects {
             }
             let found = upload.find(tx)?;
             let stored = store::parts(tx, &found.id, 0, PARTS_MAX)?;
-            let joined = join(&stored, &parts)?;
-            let object = Object {
-                key: found.key,
-                size: joined.iter().map(|part| part.size).sum(),
-                etag: etag_of_parts(joined.iter().map(|part| part.etag.as_str()))
-                    .ok_or(Error::NoParts)?,
-                modified_at: now,
-                checksum: checksum_of(found.checksum, &joined),
-                attributes: found.attributes,
-                part_count: u32::try_from(joined.len()).unwrap_or(PARTS_MAX),
-                content_id: found.id,
-            };
+            let joined = join(&stored, parts)?;
+            let object = object_of(found, &joined, now)?;
+            completion.check(&object)?;
             let unused = forget_unused(tx, &object.content_id, &stored, &joined)?;
             store::delete_upload(tx, &object.content_id)?;
             let replaced = replace(
@@ -328,6 +336,36 @@ fn completed(reader: &Reader<'_>, upload: &UploadRef) -> Result<Option<Object>, 
     let id = upload.id()?;
     let present = store::object(reader, &upload.bucket, &upload.key)?;
     Ok(present.filter(|object| object.content_id == id))
+}
+
+impl Completion {
+    /// Compares an object with what was declared of it.
+    fn check(&self, object: &Object) -> Result<(), Error> {
+        if let Some(declared) = self.size.filter(|size| *size != object.size) {
+            return Err(PayloadError::Length { declared }.into());
+        }
+        match &self.checksum {
+            Some(declared) if object.checksum.as_ref() != Some(declared) => {
+                Err(PayloadError::Checksum(declared.algorithm()).into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// The object that an upload becomes.
+fn object_of(upload: Upload, joined: &[&Part], now: Timestamp) -> Result<Object, Error> {
+    let etags = joined.iter().map(|part| part.etag.as_str());
+    Ok(Object {
+        key: upload.key,
+        size: joined.iter().map(|part| part.size).sum(),
+        etag: etag_of_parts(etags).ok_or(Error::NoParts)?,
+        modified_at: now,
+        checksum: checksum_of(upload.checksum, joined),
+        attributes: upload.attributes,
+        part_count: u32::try_from(joined.len()).unwrap_or(PARTS_MAX),
+        content_id: upload.id,
+    })
 }
 
 /// The stored parts that are named, each checked.

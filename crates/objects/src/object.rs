@@ -9,8 +9,8 @@ use crate::bucket::demand;
 use crate::checksum::{Algorithm, Digests};
 use crate::holds::{Doomed, Fresh, Holds};
 use crate::{
-    Attributes, BucketName, Error, Object, ObjectKey, Objects, Payload, WriteCondition, event,
-    store,
+    Attributes, BucketName, Error, Object, ObjectKey, Objects, PAYLOAD_BYTES_MAX, Payload,
+    PayloadError, WriteCondition, event, store,
 };
 
 /// An object to be written.
@@ -72,19 +72,20 @@ impl Objects {
         self.settle(self.meta.write(write).await).await
     }
 
-    /// Deletes an object; that it does not exist is no error.
+    /// Deletes an object; that it does not exist is no error unless the condition says so.
     pub async fn delete(
         &self,
         permit: &Permit,
         bucket: &BucketName,
         key: &ObjectKey,
+        condition: Option<WriteCondition>,
     ) -> Result<(), Error> {
         permit.expect_action("s3:DeleteObject");
         let (event, holds) = (event(permit, bucket, Some(key)), self.holds.clone());
         let (bucket, key) = (bucket.clone(), key.clone());
         let write = move |tx: &mut Tx<'_>| {
             demand(tx, &bucket)?;
-            let object = store::object(tx, &bucket, &key)?;
+            let object = check(tx, &bucket, &key, condition.as_ref())?;
             let released = object
                 .map(|object| store::release(tx, &object))
                 .transpose()?;
@@ -122,6 +123,15 @@ impl Objects {
         payload: Payload,
         wanted: Option<Algorithm>,
     ) -> Result<(Fresh, Digests), Error> {
+        if payload
+            .length
+            .is_some_and(|length| PAYLOAD_BYTES_MAX < length)
+        {
+            return Err(PayloadError::TooLarge {
+                max: PAYLOAD_BYTES_MAX,
+            }
+            .into());
+        }
         let lost = |what: &str| {
             let source = std::io::Error::other(what.to_owned());
             Error::Blob(BlobError::Store {

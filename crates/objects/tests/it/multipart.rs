@@ -1,8 +1,8 @@
 //! Uploads in parts.
 
 use sightline_objects::{
-    Algorithm, Checksum, CompletedPart, Coverage, Declared, Error, NewUpload, Object, Part,
-    Payload, RangeSpec, Upload, UploadList, UploadRef, Wanted,
+    Algorithm, Checksum, CompletedPart, Completion, Coverage, Declared, Error, NewUpload, Object,
+    Part, Payload, PayloadError, RangeSpec, Upload, UploadList, UploadRef, Wanted,
 };
 use sightline_testkit::blob::pattern;
 
@@ -59,10 +59,24 @@ impl<'w> Uploading<'w> {
     }
 
     async fn complete_as(&self, parts: Vec<CompletedPart>) -> Result<Object, Error> {
+        self.try_complete(self.completion(parts)).await
+    }
+
+    fn completion(&self, parts: Vec<CompletedPart>) -> Completion {
+        Completion {
+            upload: self.named(),
+            parts,
+            condition: None,
+            size: None,
+            checksum: None,
+        }
+    }
+
+    async fn try_complete(&self, completion: Completion) -> Result<Object, Error> {
         let permit = self.world.permit("s3:PutObject");
         self.world
             .objects
-            .complete_upload(&permit, self.named(), parts, None)
+            .complete_upload(&permit, completion)
             .await
     }
 
@@ -214,7 +228,21 @@ async fn parts_that_do_not_fit_are_refused_and_the_upload_stays() {
         let refused = upload.try_part(number, Payload::whole("x")).await;
         assert!(matches!(refused, Err(Error::PartNumber)), "{refused:?}");
     }
-    upload.complete(&[&small]).await.unwrap();
+    let wrong_size = Completion {
+        size: Some(6),
+        ..upload.completion(vec![named(&small)])
+    };
+    let refused = upload.try_complete(wrong_size).await;
+    let expected = PayloadError::Length { declared: 6 };
+    assert!(
+        matches!(&refused, Err(Error::Payload(found)) if *found == expected),
+        "{refused:?}"
+    );
+    let right_size = Completion {
+        size: Some(5),
+        ..upload.completion(vec![named(&small)])
+    };
+    upload.try_complete(right_size).await.unwrap();
     assert_eq!(world.get("k").await, b"small");
 }
 

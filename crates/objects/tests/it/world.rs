@@ -118,7 +118,7 @@ impl World {
     pub(crate) async fn delete(&self, key: &str) {
         let permit = self.permit("s3:DeleteObject");
         self.objects
-            .delete(&permit, &bucket(), &parse(key))
+            .delete(&permit, &bucket(), &parse(key), None)
             .await
             .unwrap();
     }
