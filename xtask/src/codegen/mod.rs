@@ -36,13 +36,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("no repository")?;
+    let root = repository()?;
     let keep = keep::read(&root.join("models/keep.toml"))?;
     if let Some(botocore) = &arguments.botocore {
         for (name, kept) in &keep {
-            let model = trim::trim(botocore, name, kept)?;
+            let model = trim::trim(trim::read(botocore, name)?, name, kept)?;
             let text = serde_json::to_string_pretty(&model)? + "\n";
             fs::write(root.join(format!("models/{name}.json")), text)?;
         }
@@ -53,6 +51,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         output.write(root)
     }
+}
+
+fn repository() -> anyhow::Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("no repository")
 }
 
 fn generate(root: &Path, keep: &keep::Keep) -> anyhow::Result<Output> {
@@ -102,4 +106,17 @@ fn modules(root: &Path, keep: &keep::Keep, output: &mut Output) -> anyhow::Resul
             .insert(folder.join("mod.rs"), output::rustfmt(root, &source)?);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_files_are_what_is_generated() {
+        let root = repository().unwrap();
+        let keep = keep::read(&root.join("models/keep.toml")).unwrap();
+        assert!(5 <= keep.len(), "the list must not be empty");
+        generate(root, &keep).unwrap().check(root).unwrap();
+    }
 }

@@ -40,9 +40,8 @@ const DROPPED_FROM_REFERENCES: [&str; 10] = [
     "enum",
 ];
 
-/// Reads a service's newest model from botocore's data directory and trims it.
-pub(super) fn trim(botocore: &Path, name: &str, kept: &keep::Service) -> anyhow::Result<Model> {
-    let full = read(botocore, name)?;
+/// Keeps of a model the kept operations, and of the others where they live.
+pub(super) fn trim(full: Model, name: &str, kept: &keep::Service) -> anyhow::Result<Model> {
     for (_, operation, _) in kept.all() {
         ensure!(
             full.operations.get(operation).is_some(),
@@ -80,7 +79,8 @@ pub(super) fn trim(botocore: &Path, name: &str, kept: &keep::Service) -> anyhow:
     })
 }
 
-fn read(botocore: &Path, name: &str) -> anyhow::Result<Model> {
+/// Reads a service's newest model from botocore's data directory.
+pub(super) fn read(botocore: &Path, name: &str) -> anyhow::Result<Model> {
     let folder = botocore.join(name);
     let versions = fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))?;
     let versions: Result<Vec<PathBuf>, _> = versions
@@ -173,5 +173,105 @@ fn known(rest: &BTreeMap<String, IgnoredAny>, dropped: &[&str], shape: &str) -> 
     match rest.keys().find(|name| !dropped.contains(&name.as_str())) {
         Some(name) => bail!("the model says {name:?} of {shape}, which codegen does not know"),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: &str = r#"{
+        "metadata": {
+            "apiVersion": "1", "endpointPrefix": "zoo", "protocols": ["rest-xml"], "uid": "dropped"
+        },
+        "operations": {
+            "PutCage": {
+                "name": "PutCage", "documentation": "prose",
+                "http": { "method": "PUT", "requestUri": "/{Cage}" },
+                "input": { "shape": "PutCageRequest" }
+            },
+            "CopyCage": {
+                "http": { "method": "PUT", "requestUri": "/{Cage}" },
+                "input": { "shape": "CopyCageRequest" }
+            },
+            "PutCageOld": {
+                "deprecated": true,
+                "http": { "method": "PUT", "requestUri": "/{Cage}" }
+            },
+            "OldDoor": { "deprecated": true, "http": { "method": "PUT", "requestUri": "/door" } }
+        },
+        "shapes": {
+            "PutCageRequest": {
+                "type": "structure", "documentation": "prose",
+                "members": { "Zebra": { "shape": "Text" }, "Ape": { "shape": "Text" } }
+            },
+            "CopyCageRequest": {
+                "type": "structure", "required": ["Source", "Part", "Zebra"],
+                "members": {
+                    "Source": { "shape": "Text", "location": "header", "locationName": "X-Source" },
+                    "Part": { "shape": "Text", "location": "querystring", "locationName": "part" },
+                    "Zebra": { "shape": "Text" }
+                }
+            },
+            "Text": { "type": "string", "max": 63, "documentation": "prose" }
+        }
+    }"#;
+
+    const KEEP: &str = r#"
+        home = "model-zoo"
+        title = "Zoo"
+        [operations.cage]
+        PutCage = { access = "write", resource = "*" }
+    "#;
+
+    fn trimmed(model: &str) -> anyhow::Result<String> {
+        let model = trim(serde_json::from_str(model)?, "zoo", &toml::from_str(KEEP)?)?;
+        Ok(serde_json::to_string(&model)?)
+    }
+
+    #[test]
+    fn what_is_kept_has_no_prose_and_its_order() {
+        let text = trimmed(MODEL).unwrap();
+        assert!(
+            !text.contains("prose") && !text.contains("dropped"),
+            "{text}"
+        );
+        assert!(!text.contains("CopyCageRequest"), "{text}");
+        let members = r#""members":{"Zebra":{"shape":"Text"},"Ape":{"shape":"Text"}}"#;
+        assert!(text.contains(members), "{text}");
+        assert!(
+            text.contains(r#""Text":{"type":"string","max":63}"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn rivals_are_told_apart_by_what_they_require() {
+        let text = trimmed(MODEL).unwrap();
+        let copy = r#""CopyCage":{"method":"PUT","requestUri":"/{Cage}","query":["part"],"headers":["x-source"]}"#;
+        assert!(text.contains(copy), "{text}");
+        assert!(
+            !text.contains("PutCageOld"),
+            "a deprecated rival cannot be told apart: {text}"
+        );
+        assert!(text.contains("OldDoor"), "{text}");
+    }
+
+    #[test]
+    fn an_unknown_trait_stops_the_run() {
+        let model = MODEL.replace(r#""max": 63"#, r#""max": 63, "novelty": true"#);
+        let error = trimmed(&model).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the model says \"novelty\" of Text, which codegen does not know"
+        );
+    }
+
+    #[test]
+    fn an_operation_that_does_not_exist_cannot_be_kept() {
+        let error = trimmed(&MODEL.replace("PutCage\"", "PutBox\""))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "zoo has no operation PutCage");
     }
 }
