@@ -453,7 +453,7 @@ fn what_is_incomplete_or_unreadable_is_named() {
             "Invalid date (should be",
         ),
         (
-            "AWSAccessKeyId=K&Signature=s&Expires=+1",
+            "AWSAccessKeyId=K&Signature=s&Expires=%2B1",
             "AccessDenied",
             "Invalid date (should be",
         ),
