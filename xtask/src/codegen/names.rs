@@ -48,7 +48,8 @@ pub(super) fn type_name(name: &str) -> String {
     capitalized(name.trim_start_matches('_'))
 }
 
-fn capitalized(name: &str) -> String {
+/// With its first letter as a capital.
+pub(super) fn capitalized(name: &str) -> String {
     let mut chars = name.chars();
     chars
         .next()

@@ -54,38 +54,46 @@ impl<'p, 'm> Source<'p, 'm> {
         } else {
             ""
         };
+        let case = Case::of(shape);
         writeln!(self.text, "/// The structure `{name}`.")?;
         writeln!(
             self.text,
             "#[derive(Debug, Clone, PartialEq, Serialize, Deserialize{default})]"
         )?;
+        writeln!(self.text, "#[serde(rename_all = {:?})]", case.name())?;
         writeln!(self.text, "pub struct {type_name} {{")?;
         for (member_name, member) in shape.members() {
             let target = self.plan.model.shape(&member.shape)?;
             if is_stream(shape, member_name, member, target) {
                 continue;
             }
-            let required = shape
-                .required
-                .iter()
-                .any(|required| required == member_name);
+            let field = names::field(member_name);
             let base = self.type_of(&member.shape)?;
             let base = if self.plan.is_recursive(&member.shape) {
                 format!("Box<{base}>")
             } else {
                 base
             };
-            let (attribute, full) = if required {
-                ("", base)
+            let required = shape
+                .required
+                .iter()
+                .any(|required| required == member_name);
+            let mut attributes = Vec::new();
+            if case.apply(&field) != member_name {
+                attributes.push(format!("rename = {member_name:?}"));
+            }
+            if !required {
+                attributes.push("skip_serializing_if = \"Option::is_none\"".to_owned());
+            }
+            if !attributes.is_empty() {
+                writeln!(self.text, "#[serde({})]", attributes.join(", "))?;
+            }
+            let full = if required {
+                base
             } else {
-                (
-                    ", default, skip_serializing_if = \"Option::is_none\"",
-                    format!("Option<{base}>"),
-                )
+                format!("Option<{base}>")
             };
-            writeln!(self.text, "/// The member `{member_name}`.")?;
-            writeln!(self.text, "#[serde(rename = \"{member_name}\"{attribute})]")?;
-            writeln!(self.text, "pub {}: {full},", names::field(member_name))?;
+            writeln!(self.text, "pub {field}: {full},")?;
         }
         writeln!(self.text, "}}\n")?;
         Ok(())
@@ -144,6 +152,49 @@ impl<'p, 'm> Source<'p, 'm> {
         }
         writeln!(self.text, "}}\n}}\n}}\n")?;
         Ok(())
+    }
+}
+
+/// The case of a structure's names on the wire, as serde derives it from a field.
+#[derive(Clone, Copy)]
+enum Case {
+    Camel,
+    Pascal,
+}
+
+impl Case {
+    /// That of the first member.
+    fn of(shape: &Shape) -> Self {
+        let first = shape
+            .members()
+            .next()
+            .and_then(|(name, _)| name.chars().next());
+        if first.is_some_and(|c| c.is_ascii_lowercase()) {
+            Self::Camel
+        } else {
+            Self::Pascal
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Camel => "camelCase",
+            Self::Pascal => "PascalCase",
+        }
+    }
+
+    /// The name that serde makes of a field; another one must be given to it.
+    fn apply(self, field: &str) -> String {
+        let words = field.trim_start_matches("r#").split('_');
+        let pascal: String = words.map(names::capitalized).collect();
+        match self {
+            Self::Pascal => pascal,
+            Self::Camel => {
+                let mut chars = pascal.chars();
+                let first = chars.next().map(|first| first.to_ascii_lowercase());
+                first.into_iter().chain(chars).collect()
+            }
+        }
     }
 }
 

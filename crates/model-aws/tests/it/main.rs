@@ -54,3 +54,8 @@ fn requests_of_botocore_are_understood() {
 fn answers_are_those_that_botocore_has_read() {
     golden::check_responses(&operations());
 }
+
+#[test]
+fn types_hold_every_member_of_their_tables() {
+    golden::check_types(&operations());
+}

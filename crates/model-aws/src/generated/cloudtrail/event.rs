@@ -38,45 +38,25 @@ pub(super) static OPERATION_LOOKUP_EVENTS: Operation = Operation {
 
 /// The structure `Event`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Event {
-    /// The member `EventId`.
-    #[serde(rename = "EventId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
-    /// The member `EventName`.
-    #[serde(rename = "EventName", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_name: Option<String>,
-    /// The member `ReadOnly`.
-    #[serde(rename = "ReadOnly", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<String>,
-    /// The member `AccessKeyId`.
-    #[serde(
-        rename = "AccessKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
-    /// The member `EventTime`.
-    #[serde(rename = "EventTime", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_time: Option<Timestamp>,
-    /// The member `EventSource`.
-    #[serde(
-        rename = "EventSource",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_source: Option<String>,
-    /// The member `Username`.
-    #[serde(rename = "Username", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The member `Resources`.
-    #[serde(rename = "Resources", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<Resource>>,
-    /// The member `CloudTrailEvent`.
-    #[serde(
-        rename = "CloudTrailEvent",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_trail_event: Option<String>,
 }
 
@@ -100,12 +80,9 @@ impl EventCategory {
 
 /// The structure `LookupAttribute`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct LookupAttribute {
-    /// The member `AttributeKey`.
-    #[serde(rename = "AttributeKey")]
     pub attribute_key: LookupAttributeKey,
-    /// The member `AttributeValue`.
-    #[serde(rename = "AttributeValue")]
     pub attribute_value: String,
 }
 
@@ -157,66 +134,39 @@ impl LookupAttributeKey {
 
 /// The structure `LookupEventsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct LookupEventsInput {
-    /// The member `LookupAttributes`.
-    #[serde(
-        rename = "LookupAttributes",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup_attributes: Option<Vec<LookupAttribute>>,
-    /// The member `StartTime`.
-    #[serde(rename = "StartTime", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Timestamp>,
-    /// The member `EndTime`.
-    #[serde(rename = "EndTime", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Timestamp>,
-    /// The member `EventCategory`.
-    #[serde(
-        rename = "EventCategory",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_category: Option<EventCategory>,
-    /// The member `MaxResults`.
-    #[serde(
-        rename = "MaxResults",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    /// The member `NextToken`.
-    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
 /// The structure `LookupEventsResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct LookupEventsOutput {
-    /// The member `Events`.
-    #[serde(rename = "Events", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Event>>,
-    /// The member `NextToken`.
-    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
 /// The structure `Resource`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Resource {
-    /// The member `ResourceType`.
-    #[serde(
-        rename = "ResourceType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_type: Option<String>,
-    /// The member `ResourceName`.
-    #[serde(
-        rename = "ResourceName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
 }
 

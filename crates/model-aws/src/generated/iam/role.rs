@@ -38,36 +38,25 @@ pub(super) static OPERATION_GET_ROLE: Operation = Operation {
 
 /// The structure `AttachedPermissionsBoundary`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct AttachedPermissionsBoundary {
-    /// The member `PermissionsBoundaryType`.
-    #[serde(
-        rename = "PermissionsBoundaryType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_boundary_type: Option<PermissionsBoundaryAttachmentType>,
-    /// The member `PermissionsBoundaryArn`.
-    #[serde(
-        rename = "PermissionsBoundaryArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_boundary_arn: Option<String>,
 }
 
 /// The structure `GetRoleRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct GetRoleInput {
-    /// The member `RoleName`.
-    #[serde(rename = "RoleName")]
     pub role_name: String,
 }
 
 /// The structure `GetRoleResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct GetRoleOutput {
-    /// The member `Role`.
-    #[serde(rename = "Role")]
     pub role: Role,
 }
 
@@ -91,103 +80,52 @@ impl PermissionsBoundaryAttachmentType {
 
 /// The structure `Role`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Role {
-    /// The member `Path`.
-    #[serde(rename = "Path")]
     pub path: String,
-    /// The member `RoleName`.
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    /// The member `RoleId`.
-    #[serde(rename = "RoleId")]
     pub role_id: String,
-    /// The member `Arn`.
-    #[serde(rename = "Arn")]
     pub arn: String,
-    /// The member `CreateDate`.
-    #[serde(rename = "CreateDate")]
     pub create_date: Timestamp,
-    /// The member `AssumeRolePolicyDocument`.
-    #[serde(
-        rename = "AssumeRolePolicyDocument",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub assume_role_policy_document: Option<String>,
-    /// The member `Description`.
-    #[serde(
-        rename = "Description",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The member `MaxSessionDuration`.
-    #[serde(
-        rename = "MaxSessionDuration",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_session_duration: Option<i32>,
-    /// The member `PermissionsBoundary`.
-    #[serde(
-        rename = "PermissionsBoundary",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_boundary: Option<AttachedPermissionsBoundary>,
-    /// The member `Tags`.
-    #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    /// The member `RoleLastUsed`.
-    #[serde(
-        rename = "RoleLastUsed",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role_last_used: Option<RoleLastUsed>,
-    /// The member `SourceRoleTemplate`.
-    #[serde(
-        rename = "SourceRoleTemplate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_role_template: Option<SourceRoleTemplate>,
 }
 
 /// The structure `RoleLastUsed`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct RoleLastUsed {
-    /// The member `LastUsedDate`.
-    #[serde(
-        rename = "LastUsedDate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_date: Option<Timestamp>,
-    /// The member `Region`.
-    #[serde(rename = "Region", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
 
 /// The structure `SourceRoleTemplate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct SourceRoleTemplate {
-    /// The member `TemplateArn`.
-    #[serde(rename = "TemplateArn")]
     pub template_arn: String,
-    /// The member `TemplateMinorVersion`.
-    #[serde(rename = "TemplateMinorVersion")]
     pub template_minor_version: i32,
 }
 
 /// The structure `Tag`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Tag {
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `Value`.
-    #[serde(rename = "Value")]
     pub value: String,
 }
 

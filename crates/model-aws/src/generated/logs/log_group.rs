@@ -70,65 +70,33 @@ impl DataProtectionStatus {
 
 /// The structure `DescribeLogGroupsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct DescribeLogGroupsInput {
-    /// The member `accountIdentifiers`.
-    #[serde(
-        rename = "accountIdentifiers",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_identifiers: Option<Vec<String>>,
-    /// The member `logGroupNamePrefix`.
-    #[serde(
-        rename = "logGroupNamePrefix",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_name_prefix: Option<String>,
-    /// The member `logGroupNamePattern`.
-    #[serde(
-        rename = "logGroupNamePattern",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_name_pattern: Option<String>,
-    /// The member `nextToken`.
-    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    /// The member `limit`.
-    #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-    /// The member `includeLinkedAccounts`.
-    #[serde(
-        rename = "includeLinkedAccounts",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub include_linked_accounts: Option<bool>,
-    /// The member `logGroupClass`.
-    #[serde(
-        rename = "logGroupClass",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_class: Option<LogGroupClass>,
-    /// The member `logGroupIdentifiers`.
-    #[serde(
-        rename = "logGroupIdentifiers",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_identifiers: Option<Vec<String>>,
 }
 
 /// The structure `DescribeLogGroupsResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct DescribeLogGroupsOutput {
-    /// The member `logGroups`.
-    #[serde(rename = "logGroups", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_groups: Option<Vec<LogGroup>>,
-    /// The member `nextToken`.
-    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
@@ -152,96 +120,35 @@ impl InheritedProperty {
 
 /// The structure `LogGroup`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct LogGroup {
-    /// The member `logGroupName`.
-    #[serde(
-        rename = "logGroupName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    /// The member `creationTime`.
-    #[serde(
-        rename = "creationTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<i64>,
-    /// The member `retentionInDays`.
-    #[serde(
-        rename = "retentionInDays",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_in_days: Option<i32>,
-    /// The member `metricFilterCount`.
-    #[serde(
-        rename = "metricFilterCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metric_filter_count: Option<i32>,
-    /// The member `arn`.
-    #[serde(rename = "arn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    /// The member `storedBytes`.
-    #[serde(
-        rename = "storedBytes",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<i64>,
-    /// The member `kmsKeyId`.
-    #[serde(rename = "kmsKeyId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    /// The member `dataProtectionStatus`.
-    #[serde(
-        rename = "dataProtectionStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub data_protection_status: Option<DataProtectionStatus>,
-    /// The member `inheritedProperties`.
-    #[serde(
-        rename = "inheritedProperties",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inherited_properties: Option<Vec<InheritedProperty>>,
-    /// The member `logGroupClass`.
-    #[serde(
-        rename = "logGroupClass",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_class: Option<LogGroupClass>,
-    /// The member `logGroupArn`.
-    #[serde(
-        rename = "logGroupArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_arn: Option<String>,
-    /// The member `deletionProtectionEnabled`.
-    #[serde(
-        rename = "deletionProtectionEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_protection_enabled: Option<bool>,
-    /// The member `bearerTokenAuthenticationEnabled`.
-    #[serde(
-        rename = "bearerTokenAuthenticationEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer_token_authentication_enabled: Option<bool>,
-    /// The member `retentionPolicyName`.
-    #[serde(
-        rename = "retentionPolicyName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_policy_name: Option<String>,
 }
 

@@ -78,181 +78,88 @@ pub(super) static OPERATION_GET_LOG_EVENTS: Operation = Operation {
 
 /// The structure `DescribeLogStreamsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct DescribeLogStreamsInput {
-    /// The member `logGroupName`.
-    #[serde(
-        rename = "logGroupName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    /// The member `logGroupIdentifier`.
-    #[serde(
-        rename = "logGroupIdentifier",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_identifier: Option<String>,
-    /// The member `logStreamNamePrefix`.
-    #[serde(
-        rename = "logStreamNamePrefix",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_stream_name_prefix: Option<String>,
-    /// The member `orderBy`.
-    #[serde(rename = "orderBy", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub order_by: Option<OrderBy>,
-    /// The member `descending`.
-    #[serde(
-        rename = "descending",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub descending: Option<bool>,
-    /// The member `nextToken`.
-    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    /// The member `limit`.
-    #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
 }
 
 /// The structure `DescribeLogStreamsResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct DescribeLogStreamsOutput {
-    /// The member `logStreams`.
-    #[serde(
-        rename = "logStreams",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_streams: Option<Vec<LogStream>>,
-    /// The member `nextToken`.
-    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
 /// The structure `GetLogEventsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct GetLogEventsInput {
-    /// The member `logGroupName`.
-    #[serde(
-        rename = "logGroupName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    /// The member `logGroupIdentifier`.
-    #[serde(
-        rename = "logGroupIdentifier",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_identifier: Option<String>,
-    /// The member `logStreamName`.
-    #[serde(rename = "logStreamName")]
     pub log_stream_name: String,
-    /// The member `startTime`.
-    #[serde(rename = "startTime", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<i64>,
-    /// The member `endTime`.
-    #[serde(rename = "endTime", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<i64>,
-    /// The member `nextToken`.
-    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    /// The member `limit`.
-    #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-    /// The member `startFromHead`.
-    #[serde(
-        rename = "startFromHead",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_from_head: Option<bool>,
-    /// The member `unmask`.
-    #[serde(rename = "unmask", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unmask: Option<bool>,
 }
 
 /// The structure `GetLogEventsResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct GetLogEventsOutput {
-    /// The member `events`.
-    #[serde(rename = "events", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<OutputLogEvent>>,
-    /// The member `nextForwardToken`.
-    #[serde(
-        rename = "nextForwardToken",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_forward_token: Option<String>,
-    /// The member `nextBackwardToken`.
-    #[serde(
-        rename = "nextBackwardToken",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_backward_token: Option<String>,
 }
 
 /// The structure `LogStream`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct LogStream {
-    /// The member `logStreamName`.
-    #[serde(
-        rename = "logStreamName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_stream_name: Option<String>,
-    /// The member `creationTime`.
-    #[serde(
-        rename = "creationTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<i64>,
-    /// The member `firstEventTimestamp`.
-    #[serde(
-        rename = "firstEventTimestamp",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_event_timestamp: Option<i64>,
-    /// The member `lastEventTimestamp`.
-    #[serde(
-        rename = "lastEventTimestamp",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event_timestamp: Option<i64>,
-    /// The member `lastIngestionTime`.
-    #[serde(
-        rename = "lastIngestionTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_ingestion_time: Option<i64>,
-    /// The member `uploadSequenceToken`.
-    #[serde(
-        rename = "uploadSequenceToken",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_sequence_token: Option<String>,
-    /// The member `arn`.
-    #[serde(rename = "arn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    /// The member `storedBytes`.
-    #[serde(
-        rename = "storedBytes",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<i64>,
 }
 
@@ -280,19 +187,13 @@ impl OrderBy {
 
 /// The structure `OutputLogEvent`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct OutputLogEvent {
-    /// The member `timestamp`.
-    #[serde(rename = "timestamp", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
-    /// The member `message`.
-    #[serde(rename = "message", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The member `ingestionTime`.
-    #[serde(
-        rename = "ingestionTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ingestion_time: Option<i64>,
 }
 

@@ -132,26 +132,15 @@ pub(super) static OPERATION_LIST_BUCKETS: Operation = Operation {
 
 /// The structure `Bucket`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Bucket {
-    /// The member `Name`.
-    #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The member `CreationDate`.
-    #[serde(
-        rename = "CreationDate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_date: Option<Timestamp>,
-    /// The member `BucketRegion`.
-    #[serde(
-        rename = "BucketRegion",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_region: Option<String>,
-    /// The member `BucketArn`.
-    #[serde(rename = "BucketArn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_arn: Option<String>,
 }
 
@@ -187,16 +176,11 @@ impl BucketCannedACL {
 
 /// The structure `BucketInfo`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct BucketInfo {
-    /// The member `DataRedundancy`.
-    #[serde(
-        rename = "DataRedundancy",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub data_redundancy: Option<DataRedundancy>,
-    /// The member `Type`.
-    #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub r#type: Option<BucketType>,
 }
 
@@ -408,103 +392,52 @@ impl BucketType {
 
 /// The structure `CreateBucketConfiguration`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateBucketConfiguration {
-    /// The member `LocationConstraint`.
-    #[serde(
-        rename = "LocationConstraint",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub location_constraint: Option<BucketLocationConstraint>,
-    /// The member `Location`.
-    #[serde(rename = "Location", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<LocationInfo>,
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<BucketInfo>,
-    /// The member `Tags`.
-    #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
 
 /// The structure `CreateBucketOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateBucketOutput {
-    /// The member `Location`.
-    #[serde(rename = "Location", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// The member `BucketArn`.
-    #[serde(rename = "BucketArn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_arn: Option<String>,
 }
 
 /// The structure `CreateBucketRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateBucketInput {
-    /// The member `ACL`.
-    #[serde(rename = "ACL", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ACL", skip_serializing_if = "Option::is_none")]
     pub acl: Option<BucketCannedACL>,
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `CreateBucketConfiguration`.
-    #[serde(
-        rename = "CreateBucketConfiguration",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub create_bucket_configuration: Option<CreateBucketConfiguration>,
-    /// The member `GrantFullControl`.
-    #[serde(
-        rename = "GrantFullControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_full_control: Option<String>,
-    /// The member `GrantRead`.
-    #[serde(rename = "GrantRead", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_read: Option<String>,
-    /// The member `GrantReadACP`.
-    #[serde(
-        rename = "GrantReadACP",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "GrantReadACP", skip_serializing_if = "Option::is_none")]
     pub grant_read_acp: Option<String>,
-    /// The member `GrantWrite`.
-    #[serde(
-        rename = "GrantWrite",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_write: Option<String>,
-    /// The member `GrantWriteACP`.
-    #[serde(
-        rename = "GrantWriteACP",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "GrantWriteACP", skip_serializing_if = "Option::is_none")]
     pub grant_write_acp: Option<String>,
-    /// The member `ObjectLockEnabledForBucket`.
-    #[serde(
-        rename = "ObjectLockEnabledForBucket",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_enabled_for_bucket: Option<bool>,
-    /// The member `ObjectOwnership`.
-    #[serde(
-        rename = "ObjectOwnership",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_ownership: Option<ObjectOwnership>,
-    /// The member `BucketNamespace`.
-    #[serde(
-        rename = "BucketNamespace",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_namespace: Option<BucketNamespace>,
 }
 
@@ -532,140 +465,81 @@ impl DataRedundancy {
 
 /// The structure `GetBucketLocationOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct GetBucketLocationOutput {
-    /// The member `LocationConstraint`.
-    #[serde(
-        rename = "LocationConstraint",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub location_constraint: Option<BucketLocationConstraint>,
 }
 
 /// The structure `GetBucketLocationRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct GetBucketLocationInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
 
 /// The structure `HeadBucketOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct HeadBucketOutput {
-    /// The member `BucketArn`.
-    #[serde(rename = "BucketArn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_arn: Option<String>,
-    /// The member `BucketLocationType`.
-    #[serde(
-        rename = "BucketLocationType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_location_type: Option<LocationType>,
-    /// The member `BucketLocationName`.
-    #[serde(
-        rename = "BucketLocationName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_location_name: Option<String>,
-    /// The member `BucketRegion`.
-    #[serde(
-        rename = "BucketRegion",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_region: Option<String>,
-    /// The member `AccessPointAlias`.
-    #[serde(
-        rename = "AccessPointAlias",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub access_point_alias: Option<bool>,
 }
 
 /// The structure `HeadBucketRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct HeadBucketInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
 
 /// The structure `ListBucketsOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListBucketsOutput {
-    /// The member `Buckets`.
-    #[serde(rename = "Buckets", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<Vec<Bucket>>,
-    /// The member `Owner`.
-    #[serde(rename = "Owner", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    /// The member `ContinuationToken`.
-    #[serde(
-        rename = "ContinuationToken",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
-    /// The member `Prefix`.
-    #[serde(rename = "Prefix", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
 }
 
 /// The structure `ListBucketsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListBucketsInput {
-    /// The member `MaxBuckets`.
-    #[serde(
-        rename = "MaxBuckets",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_buckets: Option<i32>,
-    /// The member `ContinuationToken`.
-    #[serde(
-        rename = "ContinuationToken",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
-    /// The member `Prefix`.
-    #[serde(rename = "Prefix", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// The member `BucketRegion`.
-    #[serde(
-        rename = "BucketRegion",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_region: Option<String>,
 }
 
 /// The structure `LocationInfo`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct LocationInfo {
-    /// The member `Type`.
-    #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub r#type: Option<LocationType>,
-    /// The member `Name`.
-    #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
@@ -719,12 +593,9 @@ impl ObjectOwnership {
 
 /// The structure `Tag`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Tag {
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `Value`.
-    #[serde(rename = "Value")]
     pub value: String,
 }
 

@@ -179,1254 +179,488 @@ pub(super) static OPERATION_UPLOAD_PART: Operation = Operation {
 
 /// The structure `AbortMultipartUploadOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct AbortMultipartUploadOutput {
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
 }
 
 /// The structure `AbortMultipartUploadRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct AbortMultipartUploadInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `UploadId`.
-    #[serde(rename = "UploadId")]
     pub upload_id: String,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `IfMatchInitiatedTime`.
-    #[serde(
-        rename = "IfMatchInitiatedTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_match_initiated_time: Option<Timestamp>,
 }
 
 /// The structure `CompleteMultipartUploadOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CompleteMultipartUploadOutput {
-    /// The member `Location`.
-    #[serde(rename = "Location", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
-    /// The member `Key`.
-    #[serde(rename = "Key", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The member `Expiration`.
-    #[serde(
-        rename = "Expiration",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
-    /// The member `ETag`.
-    #[serde(rename = "ETag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
-    /// The member `ServerSideEncryption`.
-    #[serde(
-        rename = "ServerSideEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The member `SSEKMSKeyId`.
-    #[serde(
-        rename = "SSEKMSKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    /// The member `BucketKeyEnabled`.
-    #[serde(
-        rename = "BucketKeyEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
 }
 
 /// The structure `CompleteMultipartUploadRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CompleteMultipartUploadInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `MultipartUpload`.
-    #[serde(
-        rename = "MultipartUpload",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub multipart_upload: Option<CompletedMultipartUpload>,
-    /// The member `UploadId`.
-    #[serde(rename = "UploadId")]
     pub upload_id: String,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
-    /// The member `MpuObjectSize`.
-    #[serde(
-        rename = "MpuObjectSize",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mpu_object_size: Option<i64>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `IfMatch`.
-    #[serde(rename = "IfMatch", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    /// The member `IfNoneMatch`.
-    #[serde(
-        rename = "IfNoneMatch",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKey`.
-    #[serde(
-        rename = "SSECustomerKey",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
 }
 
 /// The structure `CompletedMultipartUpload`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CompletedMultipartUpload {
-    /// The member `Parts`.
-    #[serde(rename = "Parts", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<Vec<CompletedPart>>,
 }
 
 /// The structure `CompletedPart`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CompletedPart {
-    /// The member `ETag`.
-    #[serde(rename = "ETag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `PartNumber`.
-    #[serde(
-        rename = "PartNumber",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub part_number: Option<i32>,
 }
 
 /// The structure `CreateMultipartUploadOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateMultipartUploadOutput {
-    /// The member `AbortDate`.
-    #[serde(rename = "AbortDate", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub abort_date: Option<Timestamp>,
-    /// The member `AbortRuleId`.
-    #[serde(
-        rename = "AbortRuleId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub abort_rule_id: Option<String>,
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
-    /// The member `Key`.
-    #[serde(rename = "Key", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The member `UploadId`.
-    #[serde(rename = "UploadId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,
-    /// The member `ServerSideEncryption`.
-    #[serde(
-        rename = "ServerSideEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `SSEKMSKeyId`.
-    #[serde(
-        rename = "SSEKMSKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    /// The member `SSEKMSEncryptionContext`.
     #[serde(
         rename = "SSEKMSEncryptionContext",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub ssekms_encryption_context: Option<String>,
-    /// The member `BucketKeyEnabled`.
-    #[serde(
-        rename = "BucketKeyEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
-    /// The member `ChecksumAlgorithm`.
-    #[serde(
-        rename = "ChecksumAlgorithm",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
 }
 
 /// The structure `CreateMultipartUploadRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateMultipartUploadInput {
-    /// The member `ACL`.
-    #[serde(rename = "ACL", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ACL", skip_serializing_if = "Option::is_none")]
     pub acl: Option<ObjectCannedACL>,
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `CacheControl`.
-    #[serde(
-        rename = "CacheControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    /// The member `ContentDisposition`.
-    #[serde(
-        rename = "ContentDisposition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    /// The member `ContentEncoding`.
-    #[serde(
-        rename = "ContentEncoding",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    /// The member `ContentLanguage`.
-    #[serde(
-        rename = "ContentLanguage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
-    /// The member `ContentType`.
-    #[serde(
-        rename = "ContentType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// The member `Expires`.
-    #[serde(rename = "Expires", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// The member `GrantFullControl`.
-    #[serde(
-        rename = "GrantFullControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_full_control: Option<String>,
-    /// The member `GrantRead`.
-    #[serde(rename = "GrantRead", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_read: Option<String>,
-    /// The member `GrantReadACP`.
-    #[serde(
-        rename = "GrantReadACP",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "GrantReadACP", skip_serializing_if = "Option::is_none")]
     pub grant_read_acp: Option<String>,
-    /// The member `GrantWriteACP`.
-    #[serde(
-        rename = "GrantWriteACP",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "GrantWriteACP", skip_serializing_if = "Option::is_none")]
     pub grant_write_acp: Option<String>,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `Metadata`.
-    #[serde(rename = "Metadata", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
-    /// The member `ServerSideEncryption`.
-    #[serde(
-        rename = "ServerSideEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// The member `StorageClass`.
-    #[serde(
-        rename = "StorageClass",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<StorageClass>,
-    /// The member `WebsiteRedirectLocation`.
-    #[serde(
-        rename = "WebsiteRedirectLocation",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub website_redirect_location: Option<String>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKey`.
-    #[serde(
-        rename = "SSECustomerKey",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `SSEKMSKeyId`.
-    #[serde(
-        rename = "SSEKMSKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    /// The member `SSEKMSEncryptionContext`.
     #[serde(
         rename = "SSEKMSEncryptionContext",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub ssekms_encryption_context: Option<String>,
-    /// The member `BucketKeyEnabled`.
-    #[serde(
-        rename = "BucketKeyEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `Tagging`.
-    #[serde(rename = "Tagging", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tagging: Option<String>,
-    /// The member `ObjectLockMode`.
-    #[serde(
-        rename = "ObjectLockMode",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_mode: Option<ObjectLockMode>,
-    /// The member `ObjectLockRetainUntilDate`.
-    #[serde(
-        rename = "ObjectLockRetainUntilDate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_retain_until_date: Option<Timestamp>,
-    /// The member `ObjectLockLegalHoldStatus`.
-    #[serde(
-        rename = "ObjectLockLegalHoldStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus>,
-    /// The member `ObjectLockEventHold`.
-    #[serde(
-        rename = "ObjectLockEventHold",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold: Option<ObjectLockEventHold>,
-    /// The member `ObjectLockEventHoldDurationDays`.
-    #[serde(
-        rename = "ObjectLockEventHoldDurationDays",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold_duration_days: Option<i32>,
-    /// The member `ObjectLockEventHoldDurationYears`.
-    #[serde(
-        rename = "ObjectLockEventHoldDurationYears",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold_duration_years: Option<i32>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `ChecksumAlgorithm`.
-    #[serde(
-        rename = "ChecksumAlgorithm",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
 }
 
 /// The structure `Initiator`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Initiator {
-    /// The member `ID`.
-    #[serde(rename = "ID", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The member `DisplayName`.
-    #[serde(
-        rename = "DisplayName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
 }
 
 /// The structure `ListPartsOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListPartsOutput {
-    /// The member `AbortDate`.
-    #[serde(rename = "AbortDate", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub abort_date: Option<Timestamp>,
-    /// The member `AbortRuleId`.
-    #[serde(
-        rename = "AbortRuleId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub abort_rule_id: Option<String>,
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
-    /// The member `Key`.
-    #[serde(rename = "Key", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The member `UploadId`.
-    #[serde(rename = "UploadId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,
-    /// The member `PartNumberMarker`.
-    #[serde(
-        rename = "PartNumberMarker",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub part_number_marker: Option<i32>,
-    /// The member `NextPartNumberMarker`.
-    #[serde(
-        rename = "NextPartNumberMarker",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_part_number_marker: Option<i32>,
-    /// The member `MaxParts`.
-    #[serde(rename = "MaxParts", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_parts: Option<i32>,
-    /// The member `IsTruncated`.
-    #[serde(
-        rename = "IsTruncated",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    /// The member `Parts`.
-    #[serde(rename = "Parts", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<Vec<Part>>,
-    /// The member `Initiator`.
-    #[serde(rename = "Initiator", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub initiator: Option<Initiator>,
-    /// The member `Owner`.
-    #[serde(rename = "Owner", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    /// The member `StorageClass`.
-    #[serde(
-        rename = "StorageClass",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<StorageClass>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
-    /// The member `ChecksumAlgorithm`.
-    #[serde(
-        rename = "ChecksumAlgorithm",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
 }
 
 /// The structure `ListPartsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListPartsInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `MaxParts`.
-    #[serde(rename = "MaxParts", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_parts: Option<i32>,
-    /// The member `PartNumberMarker`.
-    #[serde(
-        rename = "PartNumberMarker",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub part_number_marker: Option<i32>,
-    /// The member `UploadId`.
-    #[serde(rename = "UploadId")]
     pub upload_id: String,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKey`.
-    #[serde(
-        rename = "SSECustomerKey",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
 }
 
 /// The structure `Part`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Part {
-    /// The member `PartNumber`.
-    #[serde(
-        rename = "PartNumber",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub part_number: Option<i32>,
-    /// The member `LastModified`.
-    #[serde(
-        rename = "LastModified",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<Timestamp>,
-    /// The member `ETag`.
-    #[serde(rename = "ETag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    /// The member `Size`.
-    #[serde(rename = "Size", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
 }
 
 /// The structure `UploadPartOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct UploadPartOutput {
-    /// The member `ServerSideEncryption`.
-    #[serde(
-        rename = "ServerSideEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// The member `ETag`.
-    #[serde(rename = "ETag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `SSEKMSKeyId`.
-    #[serde(
-        rename = "SSEKMSKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    /// The member `BucketKeyEnabled`.
-    #[serde(
-        rename = "BucketKeyEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
 }
 
 /// The structure `UploadPartRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct UploadPartInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `ContentLength`.
-    #[serde(
-        rename = "ContentLength",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_length: Option<i64>,
-    /// The member `ContentMD5`.
-    #[serde(
-        rename = "ContentMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    /// The member `ChecksumAlgorithm`.
-    #[serde(
-        rename = "ChecksumAlgorithm",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `PartNumber`.
-    #[serde(rename = "PartNumber")]
     pub part_number: i32,
-    /// The member `UploadId`.
-    #[serde(rename = "UploadId")]
     pub upload_id: String,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKey`.
-    #[serde(
-        rename = "SSECustomerKey",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
 

@@ -248,86 +248,45 @@ impl ChecksumMode {
 
 /// The structure `CommonPrefix`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CommonPrefix {
-    /// The member `Prefix`.
-    #[serde(rename = "Prefix", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
 }
 
 /// The structure `DeleteObjectOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DeleteObjectOutput {
-    /// The member `DeleteMarker`.
-    #[serde(
-        rename = "DeleteMarker",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_marker: Option<bool>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
 }
 
 /// The structure `DeleteObjectRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DeleteObjectInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `MFA`.
-    #[serde(rename = "MFA", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "MFA", skip_serializing_if = "Option::is_none")]
     pub mfa: Option<String>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `BypassGovernanceRetention`.
-    #[serde(
-        rename = "BypassGovernanceRetention",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bypass_governance_retention: Option<bool>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `IfMatch`.
-    #[serde(rename = "IfMatch", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    /// The member `IfMatchLastModifiedTime`.
-    #[serde(
-        rename = "IfMatchLastModifiedTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_match_last_modified_time: Option<Timestamp>,
-    /// The member `IfMatchSize`.
-    #[serde(
-        rename = "IfMatchSize",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_match_size: Option<i64>,
 }
 
@@ -351,1160 +310,433 @@ impl EncodingType {
 
 /// The structure `GetObjectOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct GetObjectOutput {
-    /// The member `DeleteMarker`.
-    #[serde(
-        rename = "DeleteMarker",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_marker: Option<bool>,
-    /// The member `AcceptRanges`.
-    #[serde(
-        rename = "AcceptRanges",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_ranges: Option<String>,
-    /// The member `Expiration`.
-    #[serde(
-        rename = "Expiration",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
-    /// The member `Restore`.
-    #[serde(rename = "Restore", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<String>,
-    /// The member `LastModified`.
-    #[serde(
-        rename = "LastModified",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<Timestamp>,
-    /// The member `ContentLength`.
-    #[serde(
-        rename = "ContentLength",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_length: Option<i64>,
-    /// The member `ETag`.
-    #[serde(rename = "ETag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
-    /// The member `MissingMeta`.
-    #[serde(
-        rename = "MissingMeta",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub missing_meta: Option<i32>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The member `CacheControl`.
-    #[serde(
-        rename = "CacheControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    /// The member `ContentDisposition`.
-    #[serde(
-        rename = "ContentDisposition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    /// The member `ContentEncoding`.
-    #[serde(
-        rename = "ContentEncoding",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    /// The member `ContentLanguage`.
-    #[serde(
-        rename = "ContentLanguage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
-    /// The member `ContentRange`.
-    #[serde(
-        rename = "ContentRange",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_range: Option<String>,
-    /// The member `ContentType`.
-    #[serde(
-        rename = "ContentType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// The member `Expires`.
-    #[serde(rename = "Expires", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// The member `WebsiteRedirectLocation`.
-    #[serde(
-        rename = "WebsiteRedirectLocation",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub website_redirect_location: Option<String>,
-    /// The member `ServerSideEncryption`.
-    #[serde(
-        rename = "ServerSideEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// The member `Metadata`.
-    #[serde(rename = "Metadata", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `SSEKMSKeyId`.
-    #[serde(
-        rename = "SSEKMSKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    /// The member `BucketKeyEnabled`.
-    #[serde(
-        rename = "BucketKeyEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// The member `StorageClass`.
-    #[serde(
-        rename = "StorageClass",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<StorageClass>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
-    /// The member `ReplicationStatus`.
-    #[serde(
-        rename = "ReplicationStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replication_status: Option<ReplicationStatus>,
-    /// The member `PartsCount`.
-    #[serde(
-        rename = "PartsCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parts_count: Option<i32>,
-    /// The member `TagCount`.
-    #[serde(rename = "TagCount", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tag_count: Option<i32>,
-    /// The member `ObjectLockMode`.
-    #[serde(
-        rename = "ObjectLockMode",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_mode: Option<ObjectLockMode>,
-    /// The member `ObjectLockRetainUntilDate`.
-    #[serde(
-        rename = "ObjectLockRetainUntilDate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_retain_until_date: Option<Timestamp>,
-    /// The member `ObjectLockLegalHoldStatus`.
-    #[serde(
-        rename = "ObjectLockLegalHoldStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus>,
-    /// The member `ObjectLockEventHold`.
-    #[serde(
-        rename = "ObjectLockEventHold",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold: Option<ObjectLockEventHold>,
-    /// The member `ObjectLockEventHoldDurationDays`.
-    #[serde(
-        rename = "ObjectLockEventHoldDurationDays",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold_duration_days: Option<i32>,
-    /// The member `ObjectLockEventHoldDurationYears`.
-    #[serde(
-        rename = "ObjectLockEventHoldDurationYears",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold_duration_years: Option<i32>,
 }
 
 /// The structure `GetObjectRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct GetObjectInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `IfMatch`.
-    #[serde(rename = "IfMatch", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    /// The member `IfModifiedSince`.
-    #[serde(
-        rename = "IfModifiedSince",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_modified_since: Option<Timestamp>,
-    /// The member `IfNoneMatch`.
-    #[serde(
-        rename = "IfNoneMatch",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    /// The member `IfUnmodifiedSince`.
-    #[serde(
-        rename = "IfUnmodifiedSince",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_unmodified_since: Option<Timestamp>,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `Range`.
-    #[serde(rename = "Range", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,
-    /// The member `ResponseCacheControl`.
-    #[serde(
-        rename = "ResponseCacheControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_cache_control: Option<String>,
-    /// The member `ResponseContentDisposition`.
-    #[serde(
-        rename = "ResponseContentDisposition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_content_disposition: Option<String>,
-    /// The member `ResponseContentEncoding`.
-    #[serde(
-        rename = "ResponseContentEncoding",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_content_encoding: Option<String>,
-    /// The member `ResponseContentLanguage`.
-    #[serde(
-        rename = "ResponseContentLanguage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_content_language: Option<String>,
-    /// The member `ResponseContentType`.
-    #[serde(
-        rename = "ResponseContentType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_content_type: Option<String>,
-    /// The member `ResponseExpires`.
-    #[serde(
-        rename = "ResponseExpires",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_expires: Option<Timestamp>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKey`.
-    #[serde(
-        rename = "SSECustomerKey",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `PartNumber`.
-    #[serde(
-        rename = "PartNumber",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub part_number: Option<i32>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `ChecksumMode`.
-    #[serde(
-        rename = "ChecksumMode",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_mode: Option<ChecksumMode>,
 }
 
 /// The structure `HeadObjectOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct HeadObjectOutput {
-    /// The member `DeleteMarker`.
-    #[serde(
-        rename = "DeleteMarker",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_marker: Option<bool>,
-    /// The member `AcceptRanges`.
-    #[serde(
-        rename = "AcceptRanges",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_ranges: Option<String>,
-    /// The member `Expiration`.
-    #[serde(
-        rename = "Expiration",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
-    /// The member `Restore`.
-    #[serde(rename = "Restore", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<String>,
-    /// The member `ArchiveStatus`.
-    #[serde(
-        rename = "ArchiveStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_status: Option<ArchiveStatus>,
-    /// The member `LastModified`.
-    #[serde(
-        rename = "LastModified",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<Timestamp>,
-    /// The member `ContentLength`.
-    #[serde(
-        rename = "ContentLength",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_length: Option<i64>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
-    /// The member `ETag`.
-    #[serde(rename = "ETag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    /// The member `MissingMeta`.
-    #[serde(
-        rename = "MissingMeta",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub missing_meta: Option<i32>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The member `CacheControl`.
-    #[serde(
-        rename = "CacheControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    /// The member `ContentDisposition`.
-    #[serde(
-        rename = "ContentDisposition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    /// The member `ContentEncoding`.
-    #[serde(
-        rename = "ContentEncoding",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    /// The member `ContentLanguage`.
-    #[serde(
-        rename = "ContentLanguage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
-    /// The member `ContentType`.
-    #[serde(
-        rename = "ContentType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// The member `ContentRange`.
-    #[serde(
-        rename = "ContentRange",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_range: Option<String>,
-    /// The member `Expires`.
-    #[serde(rename = "Expires", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// The member `WebsiteRedirectLocation`.
-    #[serde(
-        rename = "WebsiteRedirectLocation",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub website_redirect_location: Option<String>,
-    /// The member `ServerSideEncryption`.
-    #[serde(
-        rename = "ServerSideEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// The member `Metadata`.
-    #[serde(rename = "Metadata", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `SSEKMSKeyId`.
-    #[serde(
-        rename = "SSEKMSKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    /// The member `BucketKeyEnabled`.
-    #[serde(
-        rename = "BucketKeyEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// The member `StorageClass`.
-    #[serde(
-        rename = "StorageClass",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<StorageClass>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
-    /// The member `ReplicationStatus`.
-    #[serde(
-        rename = "ReplicationStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replication_status: Option<ReplicationStatus>,
-    /// The member `PartsCount`.
-    #[serde(
-        rename = "PartsCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parts_count: Option<i32>,
-    /// The member `TagCount`.
-    #[serde(rename = "TagCount", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tag_count: Option<i32>,
-    /// The member `ObjectLockMode`.
-    #[serde(
-        rename = "ObjectLockMode",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_mode: Option<ObjectLockMode>,
-    /// The member `ObjectLockRetainUntilDate`.
-    #[serde(
-        rename = "ObjectLockRetainUntilDate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_retain_until_date: Option<Timestamp>,
-    /// The member `ObjectLockLegalHoldStatus`.
-    #[serde(
-        rename = "ObjectLockLegalHoldStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus>,
-    /// The member `ObjectLockEventHold`.
-    #[serde(
-        rename = "ObjectLockEventHold",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold: Option<ObjectLockEventHold>,
-    /// The member `ObjectLockEventHoldDurationDays`.
-    #[serde(
-        rename = "ObjectLockEventHoldDurationDays",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold_duration_days: Option<i32>,
-    /// The member `ObjectLockEventHoldDurationYears`.
-    #[serde(
-        rename = "ObjectLockEventHoldDurationYears",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold_duration_years: Option<i32>,
 }
 
 /// The structure `HeadObjectRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct HeadObjectInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `IfMatch`.
-    #[serde(rename = "IfMatch", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    /// The member `IfModifiedSince`.
-    #[serde(
-        rename = "IfModifiedSince",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_modified_since: Option<Timestamp>,
-    /// The member `IfNoneMatch`.
-    #[serde(
-        rename = "IfNoneMatch",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    /// The member `IfUnmodifiedSince`.
-    #[serde(
-        rename = "IfUnmodifiedSince",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_unmodified_since: Option<Timestamp>,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `Range`.
-    #[serde(rename = "Range", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,
-    /// The member `ResponseCacheControl`.
-    #[serde(
-        rename = "ResponseCacheControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_cache_control: Option<String>,
-    /// The member `ResponseContentDisposition`.
-    #[serde(
-        rename = "ResponseContentDisposition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_content_disposition: Option<String>,
-    /// The member `ResponseContentEncoding`.
-    #[serde(
-        rename = "ResponseContentEncoding",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_content_encoding: Option<String>,
-    /// The member `ResponseContentLanguage`.
-    #[serde(
-        rename = "ResponseContentLanguage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_content_language: Option<String>,
-    /// The member `ResponseContentType`.
-    #[serde(
-        rename = "ResponseContentType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_content_type: Option<String>,
-    /// The member `ResponseExpires`.
-    #[serde(
-        rename = "ResponseExpires",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_expires: Option<Timestamp>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKey`.
-    #[serde(
-        rename = "SSECustomerKey",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `PartNumber`.
-    #[serde(
-        rename = "PartNumber",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub part_number: Option<i32>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `ChecksumMode`.
-    #[serde(
-        rename = "ChecksumMode",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_mode: Option<ChecksumMode>,
 }
 
 /// The structure `ListObjectsOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListObjectsOutput {
-    /// The member `IsTruncated`.
-    #[serde(
-        rename = "IsTruncated",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    /// The member `Marker`.
-    #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    /// The member `NextMarker`.
-    #[serde(
-        rename = "NextMarker",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
-    /// The member `Contents`.
-    #[serde(rename = "Contents", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub contents: Option<Vec<Object>>,
-    /// The member `Name`.
-    #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The member `Prefix`.
-    #[serde(rename = "Prefix", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// The member `Delimiter`.
-    #[serde(rename = "Delimiter", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    /// The member `MaxKeys`.
-    #[serde(rename = "MaxKeys", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<i32>,
-    /// The member `CommonPrefixes`.
-    #[serde(
-        rename = "CommonPrefixes",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub common_prefixes: Option<Vec<CommonPrefix>>,
-    /// The member `EncodingType`.
-    #[serde(
-        rename = "EncodingType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding_type: Option<EncodingType>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
 }
 
 /// The structure `ListObjectsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListObjectsInput {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `Delimiter`.
-    #[serde(rename = "Delimiter", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    /// The member `EncodingType`.
-    #[serde(
-        rename = "EncodingType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding_type: Option<EncodingType>,
-    /// The member `Marker`.
-    #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    /// The member `MaxKeys`.
-    #[serde(rename = "MaxKeys", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<i32>,
-    /// The member `Prefix`.
-    #[serde(rename = "Prefix", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `OptionalObjectAttributes`.
-    #[serde(
-        rename = "OptionalObjectAttributes",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub optional_object_attributes: Option<Vec<OptionalObjectAttributes>>,
 }
 
 /// The structure `ListObjectsV2Output`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListObjectsV2Output {
-    /// The member `IsTruncated`.
-    #[serde(
-        rename = "IsTruncated",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    /// The member `Contents`.
-    #[serde(rename = "Contents", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub contents: Option<Vec<Object>>,
-    /// The member `Name`.
-    #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The member `Prefix`.
-    #[serde(rename = "Prefix", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// The member `Delimiter`.
-    #[serde(rename = "Delimiter", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    /// The member `MaxKeys`.
-    #[serde(rename = "MaxKeys", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<i32>,
-    /// The member `CommonPrefixes`.
-    #[serde(
-        rename = "CommonPrefixes",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub common_prefixes: Option<Vec<CommonPrefix>>,
-    /// The member `EncodingType`.
-    #[serde(
-        rename = "EncodingType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding_type: Option<EncodingType>,
-    /// The member `KeyCount`.
-    #[serde(rename = "KeyCount", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_count: Option<i32>,
-    /// The member `ContinuationToken`.
-    #[serde(
-        rename = "ContinuationToken",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
-    /// The member `NextContinuationToken`.
-    #[serde(
-        rename = "NextContinuationToken",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_continuation_token: Option<String>,
-    /// The member `StartAfter`.
-    #[serde(
-        rename = "StartAfter",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_after: Option<String>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
 }
 
 /// The structure `ListObjectsV2Request`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListObjectsV2Input {
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `Delimiter`.
-    #[serde(rename = "Delimiter", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    /// The member `EncodingType`.
-    #[serde(
-        rename = "EncodingType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding_type: Option<EncodingType>,
-    /// The member `MaxKeys`.
-    #[serde(rename = "MaxKeys", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<i32>,
-    /// The member `Prefix`.
-    #[serde(rename = "Prefix", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// The member `ContinuationToken`.
-    #[serde(
-        rename = "ContinuationToken",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
-    /// The member `FetchOwner`.
-    #[serde(
-        rename = "FetchOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch_owner: Option<bool>,
-    /// The member `StartAfter`.
-    #[serde(
-        rename = "StartAfter",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_after: Option<String>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    /// The member `OptionalObjectAttributes`.
-    #[serde(
-        rename = "OptionalObjectAttributes",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub optional_object_attributes: Option<Vec<OptionalObjectAttributes>>,
 }
 
 /// The structure `Object`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Object {
-    /// The member `Key`.
-    #[serde(rename = "Key", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The member `LastModified`.
-    #[serde(
-        rename = "LastModified",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<Timestamp>,
-    /// The member `ETag`.
-    #[serde(rename = "ETag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    /// The member `ChecksumAlgorithm`.
-    #[serde(
-        rename = "ChecksumAlgorithm",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<Vec<ChecksumAlgorithm>>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
-    /// The member `Size`.
-    #[serde(rename = "Size", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    /// The member `StorageClass`.
-    #[serde(
-        rename = "StorageClass",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<ObjectStorageClass>,
-    /// The member `Owner`.
-    #[serde(rename = "Owner", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    /// The member `RestoreStatus`.
-    #[serde(
-        rename = "RestoreStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_status: Option<RestoreStatus>,
 }
 
@@ -1602,457 +834,163 @@ impl OptionalObjectAttributes {
 
 /// The structure `PutObjectOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct PutObjectOutput {
-    /// The member `Expiration`.
-    #[serde(
-        rename = "Expiration",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
-    /// The member `ETag`.
-    #[serde(rename = "ETag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `ChecksumType`.
-    #[serde(
-        rename = "ChecksumType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<ChecksumType>,
-    /// The member `ServerSideEncryption`.
-    #[serde(
-        rename = "ServerSideEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// The member `VersionId`.
-    #[serde(rename = "VersionId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `SSEKMSKeyId`.
-    #[serde(
-        rename = "SSEKMSKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    /// The member `SSEKMSEncryptionContext`.
     #[serde(
         rename = "SSEKMSEncryptionContext",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub ssekms_encryption_context: Option<String>,
-    /// The member `BucketKeyEnabled`.
-    #[serde(
-        rename = "BucketKeyEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// The member `Size`.
-    #[serde(rename = "Size", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    /// The member `RequestCharged`.
-    #[serde(
-        rename = "RequestCharged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<RequestCharged>,
 }
 
 /// The structure `PutObjectRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct PutObjectInput {
-    /// The member `ACL`.
-    #[serde(rename = "ACL", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ACL", skip_serializing_if = "Option::is_none")]
     pub acl: Option<ObjectCannedACL>,
-    /// The member `Bucket`.
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    /// The member `CacheControl`.
-    #[serde(
-        rename = "CacheControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    /// The member `ContentDisposition`.
-    #[serde(
-        rename = "ContentDisposition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    /// The member `ContentEncoding`.
-    #[serde(
-        rename = "ContentEncoding",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    /// The member `ContentLanguage`.
-    #[serde(
-        rename = "ContentLanguage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
-    /// The member `ContentLength`.
-    #[serde(
-        rename = "ContentLength",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_length: Option<i64>,
-    /// The member `ContentMD5`.
-    #[serde(
-        rename = "ContentMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    /// The member `ContentType`.
-    #[serde(
-        rename = "ContentType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// The member `ChecksumAlgorithm`.
-    #[serde(
-        rename = "ChecksumAlgorithm",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
-    /// The member `ChecksumCRC32`.
-    #[serde(
-        rename = "ChecksumCRC32",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    /// The member `ChecksumCRC32C`.
-    #[serde(
-        rename = "ChecksumCRC32C",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    /// The member `ChecksumCRC64NVME`.
-    #[serde(
-        rename = "ChecksumCRC64NVME",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    /// The member `ChecksumSHA1`.
-    #[serde(
-        rename = "ChecksumSHA1",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    /// The member `ChecksumSHA256`.
-    #[serde(
-        rename = "ChecksumSHA256",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    /// The member `ChecksumSHA512`.
-    #[serde(
-        rename = "ChecksumSHA512",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    /// The member `ChecksumMD5`.
-    #[serde(
-        rename = "ChecksumMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    /// The member `ChecksumXXHASH64`.
-    #[serde(
-        rename = "ChecksumXXHASH64",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    /// The member `ChecksumXXHASH3`.
-    #[serde(
-        rename = "ChecksumXXHASH3",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    /// The member `ChecksumXXHASH128`.
-    #[serde(
-        rename = "ChecksumXXHASH128",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    /// The member `Expires`.
-    #[serde(rename = "Expires", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// The member `IfMatch`.
-    #[serde(rename = "IfMatch", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    /// The member `IfNoneMatch`.
-    #[serde(
-        rename = "IfNoneMatch",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    /// The member `GrantFullControl`.
-    #[serde(
-        rename = "GrantFullControl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_full_control: Option<String>,
-    /// The member `GrantRead`.
-    #[serde(rename = "GrantRead", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_read: Option<String>,
-    /// The member `GrantReadACP`.
-    #[serde(
-        rename = "GrantReadACP",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "GrantReadACP", skip_serializing_if = "Option::is_none")]
     pub grant_read_acp: Option<String>,
-    /// The member `GrantWriteACP`.
-    #[serde(
-        rename = "GrantWriteACP",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "GrantWriteACP", skip_serializing_if = "Option::is_none")]
     pub grant_write_acp: Option<String>,
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `WriteOffsetBytes`.
-    #[serde(
-        rename = "WriteOffsetBytes",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub write_offset_bytes: Option<i64>,
-    /// The member `Metadata`.
-    #[serde(rename = "Metadata", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
-    /// The member `ServerSideEncryption`.
-    #[serde(
-        rename = "ServerSideEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// The member `StorageClass`.
-    #[serde(
-        rename = "StorageClass",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<StorageClass>,
-    /// The member `WebsiteRedirectLocation`.
-    #[serde(
-        rename = "WebsiteRedirectLocation",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub website_redirect_location: Option<String>,
-    /// The member `SSECustomerAlgorithm`.
     #[serde(
         rename = "SSECustomerAlgorithm",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub sse_customer_algorithm: Option<String>,
-    /// The member `SSECustomerKey`.
-    #[serde(
-        rename = "SSECustomerKey",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    /// The member `SSECustomerKeyMD5`.
-    #[serde(
-        rename = "SSECustomerKeyMD5",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    /// The member `SSEKMSKeyId`.
-    #[serde(
-        rename = "SSEKMSKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    /// The member `SSEKMSEncryptionContext`.
     #[serde(
         rename = "SSEKMSEncryptionContext",
-        default,
         skip_serializing_if = "Option::is_none"
     )]
     pub ssekms_encryption_context: Option<String>,
-    /// The member `BucketKeyEnabled`.
-    #[serde(
-        rename = "BucketKeyEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// The member `RequestPayer`.
-    #[serde(
-        rename = "RequestPayer",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<RequestPayer>,
-    /// The member `Tagging`.
-    #[serde(rename = "Tagging", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tagging: Option<String>,
-    /// The member `ObjectLockMode`.
-    #[serde(
-        rename = "ObjectLockMode",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_mode: Option<ObjectLockMode>,
-    /// The member `ObjectLockRetainUntilDate`.
-    #[serde(
-        rename = "ObjectLockRetainUntilDate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_retain_until_date: Option<Timestamp>,
-    /// The member `ObjectLockLegalHoldStatus`.
-    #[serde(
-        rename = "ObjectLockLegalHoldStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus>,
-    /// The member `ObjectLockEventHold`.
-    #[serde(
-        rename = "ObjectLockEventHold",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold: Option<ObjectLockEventHold>,
-    /// The member `ObjectLockEventHoldDurationDays`.
-    #[serde(
-        rename = "ObjectLockEventHoldDurationDays",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold_duration_days: Option<i32>,
-    /// The member `ObjectLockEventHoldDurationYears`.
-    #[serde(
-        rename = "ObjectLockEventHoldDurationYears",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock_event_hold_duration_years: Option<i32>,
-    /// The member `ExpectedBucketOwner`.
-    #[serde(
-        rename = "ExpectedBucketOwner",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
 
@@ -2092,20 +1030,11 @@ impl ReplicationStatus {
 
 /// The structure `RestoreStatus`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct RestoreStatus {
-    /// The member `IsRestoreInProgress`.
-    #[serde(
-        rename = "IsRestoreInProgress",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_restore_in_progress: Option<bool>,
-    /// The member `RestoreExpiryDate`.
-    #[serde(
-        rename = "RestoreExpiryDate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_expiry_date: Option<Timestamp>,
 }
 

@@ -37,19 +37,18 @@ pub(super) static OPERATION_GET_CALLER_IDENTITY: Operation = Operation {
 
 /// The structure `GetCallerIdentityRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct GetCallerIdentityInput {}
 
 /// The structure `GetCallerIdentityResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct GetCallerIdentityOutput {
-    /// The member `UserId`.
-    #[serde(rename = "UserId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// The member `Account`.
-    #[serde(rename = "Account", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The member `Arn`.
-    #[serde(rename = "Arn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }
 

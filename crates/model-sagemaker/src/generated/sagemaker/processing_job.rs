@@ -135,56 +135,29 @@ pub(super) static OPERATION_STOP_PROCESSING_JOB: Operation = Operation {
 
 /// The structure `AppSpecification`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct AppSpecification {
-    /// The member `ImageUri`.
-    #[serde(rename = "ImageUri")]
     pub image_uri: String,
-    /// The member `ContainerEntrypoint`.
-    #[serde(
-        rename = "ContainerEntrypoint",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub container_entrypoint: Option<Vec<String>>,
-    /// The member `ContainerArguments`.
-    #[serde(
-        rename = "ContainerArguments",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub container_arguments: Option<Vec<String>>,
 }
 
 /// The structure `AthenaDatasetDefinition`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct AthenaDatasetDefinition {
-    /// The member `Catalog`.
-    #[serde(rename = "Catalog")]
     pub catalog: String,
-    /// The member `Database`.
-    #[serde(rename = "Database")]
     pub database: String,
-    /// The member `QueryString`.
-    #[serde(rename = "QueryString")]
     pub query_string: String,
-    /// The member `WorkGroup`.
-    #[serde(rename = "WorkGroup", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
-    /// The member `OutputS3Uri`.
-    #[serde(rename = "OutputS3Uri")]
     pub output_s3_uri: String,
-    /// The member `KmsKeyId`.
-    #[serde(rename = "KmsKeyId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    /// The member `OutputFormat`.
-    #[serde(rename = "OutputFormat")]
     pub output_format: AthenaResultFormat,
-    /// The member `OutputCompression`.
-    #[serde(
-        rename = "OutputCompression",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_compression: Option<AthenaResultCompressionType>,
 }
 
@@ -250,71 +223,32 @@ impl AthenaResultFormat {
 
 /// The structure `CreateProcessingJobRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateProcessingJobInput {
-    /// The member `ProcessingInputs`.
-    #[serde(
-        rename = "ProcessingInputs",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_inputs: Option<Vec<ProcessingInput>>,
-    /// The member `ProcessingOutputConfig`.
-    #[serde(
-        rename = "ProcessingOutputConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_output_config: Option<ProcessingOutputConfig>,
-    /// The member `ProcessingJobName`.
-    #[serde(rename = "ProcessingJobName")]
     pub processing_job_name: String,
-    /// The member `ProcessingResources`.
-    #[serde(rename = "ProcessingResources")]
     pub processing_resources: ProcessingResources,
-    /// The member `StoppingCondition`.
-    #[serde(
-        rename = "StoppingCondition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopping_condition: Option<ProcessingStoppingCondition>,
-    /// The member `AppSpecification`.
-    #[serde(rename = "AppSpecification")]
     pub app_specification: AppSpecification,
-    /// The member `Environment`.
-    #[serde(
-        rename = "Environment",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<BTreeMap<String, String>>,
-    /// The member `NetworkConfig`.
-    #[serde(
-        rename = "NetworkConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub network_config: Option<NetworkConfig>,
-    /// The member `RoleArn`.
-    #[serde(rename = "RoleArn")]
     pub role_arn: String,
-    /// The member `Tags`.
-    #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    /// The member `ExperimentConfig`.
-    #[serde(
-        rename = "ExperimentConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub experiment_config: Option<ExperimentConfig>,
 }
 
 /// The structure `CreateProcessingJobResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateProcessingJobOutput {
-    /// The member `ProcessingJobArn`.
-    #[serde(rename = "ProcessingJobArn")]
     pub processing_job_arn: String,
 }
 
@@ -342,165 +276,66 @@ impl DataDistributionType {
 
 /// The structure `DatasetDefinition`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DatasetDefinition {
-    /// The member `AthenaDatasetDefinition`.
-    #[serde(
-        rename = "AthenaDatasetDefinition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub athena_dataset_definition: Option<AthenaDatasetDefinition>,
-    /// The member `RedshiftDatasetDefinition`.
-    #[serde(
-        rename = "RedshiftDatasetDefinition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub redshift_dataset_definition: Option<RedshiftDatasetDefinition>,
-    /// The member `LocalPath`.
-    #[serde(rename = "LocalPath", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_path: Option<String>,
-    /// The member `DataDistributionType`.
-    #[serde(
-        rename = "DataDistributionType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub data_distribution_type: Option<DataDistributionType>,
-    /// The member `InputMode`.
-    #[serde(rename = "InputMode", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_mode: Option<InputMode>,
 }
 
 /// The structure `DescribeProcessingJobRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DescribeProcessingJobInput {
-    /// The member `ProcessingJobName`.
-    #[serde(rename = "ProcessingJobName")]
     pub processing_job_name: String,
 }
 
 /// The structure `DescribeProcessingJobResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct DescribeProcessingJobOutput {
-    /// The member `ProcessingInputs`.
-    #[serde(
-        rename = "ProcessingInputs",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_inputs: Option<Vec<ProcessingInput>>,
-    /// The member `ProcessingOutputConfig`.
-    #[serde(
-        rename = "ProcessingOutputConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_output_config: Option<ProcessingOutputConfig>,
-    /// The member `ProcessingJobName`.
-    #[serde(rename = "ProcessingJobName")]
     pub processing_job_name: String,
-    /// The member `ProcessingResources`.
-    #[serde(rename = "ProcessingResources")]
     pub processing_resources: ProcessingResources,
-    /// The member `StoppingCondition`.
-    #[serde(
-        rename = "StoppingCondition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopping_condition: Option<ProcessingStoppingCondition>,
-    /// The member `AppSpecification`.
-    #[serde(rename = "AppSpecification")]
     pub app_specification: AppSpecification,
-    /// The member `Environment`.
-    #[serde(
-        rename = "Environment",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<BTreeMap<String, String>>,
-    /// The member `NetworkConfig`.
-    #[serde(
-        rename = "NetworkConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub network_config: Option<NetworkConfig>,
-    /// The member `RoleArn`.
-    #[serde(rename = "RoleArn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    /// The member `ExperimentConfig`.
-    #[serde(
-        rename = "ExperimentConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub experiment_config: Option<ExperimentConfig>,
-    /// The member `ProcessingJobArn`.
-    #[serde(rename = "ProcessingJobArn")]
     pub processing_job_arn: String,
-    /// The member `ProcessingJobStatus`.
-    #[serde(rename = "ProcessingJobStatus")]
     pub processing_job_status: ProcessingJobStatus,
-    /// The member `ExitMessage`.
-    #[serde(
-        rename = "ExitMessage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_message: Option<String>,
-    /// The member `FailureReason`.
-    #[serde(
-        rename = "FailureReason",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
-    /// The member `ProcessingEndTime`.
-    #[serde(
-        rename = "ProcessingEndTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_end_time: Option<Timestamp>,
-    /// The member `ProcessingStartTime`.
-    #[serde(
-        rename = "ProcessingStartTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_start_time: Option<Timestamp>,
-    /// The member `LastModifiedTime`.
-    #[serde(
-        rename = "LastModifiedTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<Timestamp>,
-    /// The member `CreationTime`.
-    #[serde(rename = "CreationTime")]
     pub creation_time: Timestamp,
-    /// The member `MonitoringScheduleArn`.
-    #[serde(
-        rename = "MonitoringScheduleArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring_schedule_arn: Option<String>,
-    /// The member `AutoMLJobArn`.
-    #[serde(
-        rename = "AutoMLJobArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "AutoMLJobArn", skip_serializing_if = "Option::is_none")]
     pub auto_ml_job_arn: Option<String>,
-    /// The member `TrainingJobArn`.
-    #[serde(
-        rename = "TrainingJobArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_job_arn: Option<String>,
 }
 
@@ -528,195 +363,97 @@ impl InputMode {
 
 /// The structure `ListProcessingJobsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListProcessingJobsInput {
-    /// The member `CreationTimeAfter`.
-    #[serde(
-        rename = "CreationTimeAfter",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_time_after: Option<Timestamp>,
-    /// The member `CreationTimeBefore`.
-    #[serde(
-        rename = "CreationTimeBefore",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_time_before: Option<Timestamp>,
-    /// The member `LastModifiedTimeAfter`.
-    #[serde(
-        rename = "LastModifiedTimeAfter",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time_after: Option<Timestamp>,
-    /// The member `LastModifiedTimeBefore`.
-    #[serde(
-        rename = "LastModifiedTimeBefore",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time_before: Option<Timestamp>,
-    /// The member `NameContains`.
-    #[serde(
-        rename = "NameContains",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name_contains: Option<String>,
-    /// The member `StatusEquals`.
-    #[serde(
-        rename = "StatusEquals",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_equals: Option<ProcessingJobStatus>,
-    /// The member `SortBy`.
-    #[serde(rename = "SortBy", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sort_by: Option<SortBy>,
-    /// The member `SortOrder`.
-    #[serde(rename = "SortOrder", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sort_order: Option<SortOrder>,
-    /// The member `NextToken`.
-    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    /// The member `MaxResults`.
-    #[serde(
-        rename = "MaxResults",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
 
 /// The structure `ListProcessingJobsResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListProcessingJobsOutput {
-    /// The member `ProcessingJobSummaries`.
-    #[serde(rename = "ProcessingJobSummaries")]
     pub processing_job_summaries: Vec<ProcessingJobSummary>,
-    /// The member `NextToken`.
-    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
 /// The structure `NetworkConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct NetworkConfig {
-    /// The member `EnableInterContainerTrafficEncryption`.
-    #[serde(
-        rename = "EnableInterContainerTrafficEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_inter_container_traffic_encryption: Option<bool>,
-    /// The member `EnableNetworkIsolation`.
-    #[serde(
-        rename = "EnableNetworkIsolation",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_network_isolation: Option<bool>,
-    /// The member `VpcConfig`.
-    #[serde(rename = "VpcConfig", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc_config: Option<VpcConfig>,
 }
 
 /// The structure `ProcessingClusterConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingClusterConfig {
-    /// The member `InstanceCount`.
-    #[serde(
-        rename = "InstanceCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_count: Option<i32>,
-    /// The member `InstanceType`.
-    #[serde(
-        rename = "InstanceType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<String>,
-    /// The member `VolumeSizeInGB`.
     #[serde(rename = "VolumeSizeInGB")]
     pub volume_size_in_gb: i32,
-    /// The member `VolumeKmsKeyId`.
-    #[serde(
-        rename = "VolumeKmsKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_kms_key_id: Option<String>,
-    /// The member `InstancePreferences`.
-    #[serde(
-        rename = "InstancePreferences",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_preferences: Option<Vec<ProcessingInstancePreference>>,
-    /// The member `SelectedInstanceType`.
-    #[serde(
-        rename = "SelectedInstanceType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub selected_instance_type: Option<String>,
-    /// The member `SelectedInstanceCount`.
-    #[serde(
-        rename = "SelectedInstanceCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub selected_instance_count: Option<i32>,
 }
 
 /// The structure `ProcessingFeatureStoreOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingFeatureStoreOutput {
-    /// The member `FeatureGroupName`.
-    #[serde(rename = "FeatureGroupName")]
     pub feature_group_name: String,
 }
 
 /// The structure `ProcessingInput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingInput {
-    /// The member `InputName`.
-    #[serde(rename = "InputName")]
     pub input_name: String,
-    /// The member `AppManaged`.
-    #[serde(
-        rename = "AppManaged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_managed: Option<bool>,
-    /// The member `S3Input`.
-    #[serde(rename = "S3Input", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_input: Option<ProcessingS3Input>,
-    /// The member `DatasetDefinition`.
-    #[serde(
-        rename = "DatasetDefinition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset_definition: Option<DatasetDefinition>,
 }
 
 /// The structure `ProcessingInstancePreference`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingInstancePreference {
-    /// The member `InstanceType`.
-    #[serde(rename = "InstanceType")]
     pub instance_type: String,
-    /// The member `InstanceCount`.
-    #[serde(
-        rename = "InstanceCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_count: Option<i32>,
 }
 
@@ -756,90 +493,48 @@ impl ProcessingJobStatus {
 
 /// The structure `ProcessingJobSummary`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingJobSummary {
-    /// The member `ProcessingJobName`.
-    #[serde(rename = "ProcessingJobName")]
     pub processing_job_name: String,
-    /// The member `ProcessingJobArn`.
-    #[serde(rename = "ProcessingJobArn")]
     pub processing_job_arn: String,
-    /// The member `CreationTime`.
-    #[serde(rename = "CreationTime")]
     pub creation_time: Timestamp,
-    /// The member `ProcessingEndTime`.
-    #[serde(
-        rename = "ProcessingEndTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_end_time: Option<Timestamp>,
-    /// The member `LastModifiedTime`.
-    #[serde(
-        rename = "LastModifiedTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<Timestamp>,
-    /// The member `ProcessingJobStatus`.
-    #[serde(rename = "ProcessingJobStatus")]
     pub processing_job_status: ProcessingJobStatus,
-    /// The member `FailureReason`.
-    #[serde(
-        rename = "FailureReason",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
-    /// The member `ExitMessage`.
-    #[serde(
-        rename = "ExitMessage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_message: Option<String>,
 }
 
 /// The structure `ProcessingOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingOutput {
-    /// The member `OutputName`.
-    #[serde(rename = "OutputName")]
     pub output_name: String,
-    /// The member `S3Output`.
-    #[serde(rename = "S3Output", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_output: Option<ProcessingS3Output>,
-    /// The member `FeatureStoreOutput`.
-    #[serde(
-        rename = "FeatureStoreOutput",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub feature_store_output: Option<ProcessingFeatureStoreOutput>,
-    /// The member `AppManaged`.
-    #[serde(
-        rename = "AppManaged",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_managed: Option<bool>,
 }
 
 /// The structure `ProcessingOutputConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingOutputConfig {
-    /// The member `Outputs`.
-    #[serde(rename = "Outputs")]
     pub outputs: Vec<ProcessingOutput>,
-    /// The member `KmsKeyId`.
-    #[serde(rename = "KmsKeyId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
 }
 
 /// The structure `ProcessingResources`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingResources {
-    /// The member `ClusterConfig`.
-    #[serde(rename = "ClusterConfig")]
     pub cluster_config: ProcessingClusterConfig,
 }
 
@@ -911,36 +606,17 @@ impl ProcessingS3DataType {
 
 /// The structure `ProcessingS3Input`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingS3Input {
-    /// The member `S3Uri`.
-    #[serde(rename = "S3Uri")]
     pub s3_uri: String,
-    /// The member `LocalPath`.
-    #[serde(rename = "LocalPath", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_path: Option<String>,
-    /// The member `S3DataType`.
-    #[serde(rename = "S3DataType")]
     pub s3_data_type: ProcessingS3DataType,
-    /// The member `S3InputMode`.
-    #[serde(
-        rename = "S3InputMode",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_input_mode: Option<ProcessingS3InputMode>,
-    /// The member `S3DataDistributionType`.
-    #[serde(
-        rename = "S3DataDistributionType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_data_distribution_type: Option<ProcessingS3DataDistributionType>,
-    /// The member `S3CompressionType`.
-    #[serde(
-        rename = "S3CompressionType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_compression_type: Option<ProcessingS3CompressionType>,
 }
 
@@ -968,15 +644,11 @@ impl ProcessingS3InputMode {
 
 /// The structure `ProcessingS3Output`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingS3Output {
-    /// The member `S3Uri`.
-    #[serde(rename = "S3Uri")]
     pub s3_uri: String,
-    /// The member `LocalPath`.
-    #[serde(rename = "LocalPath", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_path: Option<String>,
-    /// The member `S3UploadMode`.
-    #[serde(rename = "S3UploadMode")]
     pub s3_upload_mode: ProcessingS3UploadMode,
 }
 
@@ -1004,45 +676,25 @@ impl ProcessingS3UploadMode {
 
 /// The structure `ProcessingStoppingCondition`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProcessingStoppingCondition {
-    /// The member `MaxRuntimeInSeconds`.
-    #[serde(rename = "MaxRuntimeInSeconds")]
     pub max_runtime_in_seconds: i32,
 }
 
 /// The structure `RedshiftDatasetDefinition`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct RedshiftDatasetDefinition {
-    /// The member `ClusterId`.
-    #[serde(rename = "ClusterId")]
     pub cluster_id: String,
-    /// The member `Database`.
-    #[serde(rename = "Database")]
     pub database: String,
-    /// The member `DbUser`.
-    #[serde(rename = "DbUser")]
     pub db_user: String,
-    /// The member `QueryString`.
-    #[serde(rename = "QueryString")]
     pub query_string: String,
-    /// The member `ClusterRoleArn`.
-    #[serde(rename = "ClusterRoleArn")]
     pub cluster_role_arn: String,
-    /// The member `OutputS3Uri`.
-    #[serde(rename = "OutputS3Uri")]
     pub output_s3_uri: String,
-    /// The member `KmsKeyId`.
-    #[serde(rename = "KmsKeyId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    /// The member `OutputFormat`.
-    #[serde(rename = "OutputFormat")]
     pub output_format: RedshiftResultFormat,
-    /// The member `OutputCompression`.
-    #[serde(
-        rename = "OutputCompression",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_compression: Option<RedshiftResultCompressionType>,
 }
 
@@ -1104,9 +756,8 @@ impl RedshiftResultFormat {
 
 /// The structure `StopProcessingJobRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct StopProcessingJobInput {
-    /// The member `ProcessingJobName`.
-    #[serde(rename = "ProcessingJobName")]
     pub processing_job_name: String,
 }
 

@@ -6,26 +6,15 @@ use sightline_wire::schema::{Kind, List, Member, Range, Shape, Text};
 
 /// The structure `ExperimentConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ExperimentConfig {
-    /// The member `ExperimentName`.
-    #[serde(
-        rename = "ExperimentName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub experiment_name: Option<String>,
-    /// The member `TrialName`.
-    #[serde(rename = "TrialName", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trial_name: Option<String>,
-    /// The member `TrialComponentDisplayName`.
-    #[serde(
-        rename = "TrialComponentDisplayName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trial_component_display_name: Option<String>,
-    /// The member `RunName`.
-    #[serde(rename = "RunName", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub run_name: Option<String>,
 }
 
@@ -79,23 +68,17 @@ impl SortOrder {
 
 /// The structure `Tag`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Tag {
-    /// The member `Key`.
-    #[serde(rename = "Key")]
     pub key: String,
-    /// The member `Value`.
-    #[serde(rename = "Value")]
     pub value: String,
 }
 
 /// The structure `VpcConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct VpcConfig {
-    /// The member `SecurityGroupIds`.
-    #[serde(rename = "SecurityGroupIds")]
     pub security_group_ids: Vec<String>,
-    /// The member `Subnets`.
-    #[serde(rename = "Subnets")]
     pub subnets: Vec<String>,
 }
 

@@ -98,64 +98,51 @@ pub(super) static OPERATION_LIST_TAGS: Operation = Operation {
 
 /// The structure `AddTagsInput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct AddTagsInput {
-    /// The member `ResourceArn`.
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    /// The member `Tags`.
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
 
 /// The structure `AddTagsOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct AddTagsOutput {
-    /// The member `Tags`.
-    #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
 
 /// The structure `DeleteTagsInput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DeleteTagsInput {
-    /// The member `ResourceArn`.
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    /// The member `TagKeys`.
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
 
 /// The structure `DeleteTagsOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DeleteTagsOutput {}
 
 /// The structure `ListTagsInput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListTagsInput {
-    /// The member `ResourceArn`.
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    /// The member `NextToken`.
-    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    /// The member `MaxResults`.
-    #[serde(
-        rename = "MaxResults",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
 
 /// The structure `ListTagsOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListTagsOutput {
-    /// The member `Tags`.
-    #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    /// The member `NextToken`.
-    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 

@@ -135,130 +135,59 @@ pub(super) static OPERATION_STOP_TRAINING_JOB: Operation = Operation {
 
 /// The structure `AlgorithmSpecification`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct AlgorithmSpecification {
-    /// The member `TrainingImage`.
-    #[serde(
-        rename = "TrainingImage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_image: Option<String>,
-    /// The member `AlgorithmName`.
-    #[serde(
-        rename = "AlgorithmName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm_name: Option<String>,
-    /// The member `TrainingInputMode`.
-    #[serde(rename = "TrainingInputMode")]
     pub training_input_mode: TrainingInputMode,
-    /// The member `MetricDefinitions`.
-    #[serde(
-        rename = "MetricDefinitions",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metric_definitions: Option<Vec<MetricDefinition>>,
-    /// The member `EnableSageMakerMetricsTimeSeries`.
-    #[serde(
-        rename = "EnableSageMakerMetricsTimeSeries",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_sage_maker_metrics_time_series: Option<bool>,
-    /// The member `ContainerEntrypoint`.
-    #[serde(
-        rename = "ContainerEntrypoint",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub container_entrypoint: Option<Vec<String>>,
-    /// The member `ContainerArguments`.
-    #[serde(
-        rename = "ContainerArguments",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub container_arguments: Option<Vec<String>>,
-    /// The member `TrainingImageConfig`.
-    #[serde(
-        rename = "TrainingImageConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_image_config: Option<TrainingImageConfig>,
 }
 
 /// The structure `Channel`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Channel {
-    /// The member `ChannelName`.
-    #[serde(rename = "ChannelName")]
     pub channel_name: String,
-    /// The member `DataSource`.
-    #[serde(rename = "DataSource")]
     pub data_source: DataSource,
-    /// The member `ContentType`.
-    #[serde(
-        rename = "ContentType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// The member `CompressionType`.
-    #[serde(
-        rename = "CompressionType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub compression_type: Option<CompressionType>,
-    /// The member `RecordWrapperType`.
-    #[serde(
-        rename = "RecordWrapperType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub record_wrapper_type: Option<RecordWrapper>,
-    /// The member `InputMode`.
-    #[serde(rename = "InputMode", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_mode: Option<TrainingInputMode>,
-    /// The member `ShuffleConfig`.
-    #[serde(
-        rename = "ShuffleConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shuffle_config: Option<ShuffleConfig>,
 }
 
 /// The structure `CheckpointConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CheckpointConfig {
-    /// The member `S3Uri`.
-    #[serde(rename = "S3Uri")]
     pub s3_uri: String,
-    /// The member `LocalPath`.
-    #[serde(rename = "LocalPath", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_path: Option<String>,
 }
 
 /// The structure `CollectionConfiguration`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CollectionConfiguration {
-    /// The member `CollectionName`.
-    #[serde(
-        rename = "CollectionName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub collection_name: Option<String>,
-    /// The member `CollectionParameters`.
-    #[serde(
-        rename = "CollectionParameters",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub collection_parameters: Option<BTreeMap<String, String>>,
 }
 
@@ -286,190 +215,67 @@ impl CompressionType {
 
 /// The structure `CreateTrainingJobRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateTrainingJobInput {
-    /// The member `TrainingJobName`.
-    #[serde(rename = "TrainingJobName")]
     pub training_job_name: String,
-    /// The member `HyperParameters`.
-    #[serde(
-        rename = "HyperParameters",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hyper_parameters: Option<BTreeMap<String, String>>,
-    /// The member `AlgorithmSpecification`.
-    #[serde(
-        rename = "AlgorithmSpecification",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm_specification: Option<AlgorithmSpecification>,
-    /// The member `RoleArn`.
-    #[serde(rename = "RoleArn")]
     pub role_arn: String,
-    /// The member `InputDataConfig`.
-    #[serde(
-        rename = "InputDataConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_data_config: Option<Vec<Channel>>,
-    /// The member `OutputDataConfig`.
-    #[serde(rename = "OutputDataConfig")]
     pub output_data_config: OutputDataConfig,
-    /// The member `ResourceConfig`.
-    #[serde(
-        rename = "ResourceConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_config: Option<ResourceConfig>,
-    /// The member `VpcConfig`.
-    #[serde(rename = "VpcConfig", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc_config: Option<VpcConfig>,
-    /// The member `StoppingCondition`.
-    #[serde(
-        rename = "StoppingCondition",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopping_condition: Option<StoppingCondition>,
-    /// The member `Tags`.
-    #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    /// The member `EnableNetworkIsolation`.
-    #[serde(
-        rename = "EnableNetworkIsolation",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_network_isolation: Option<bool>,
-    /// The member `EnableInterContainerTrafficEncryption`.
-    #[serde(
-        rename = "EnableInterContainerTrafficEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_inter_container_traffic_encryption: Option<bool>,
-    /// The member `EnableManagedSpotTraining`.
-    #[serde(
-        rename = "EnableManagedSpotTraining",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_managed_spot_training: Option<bool>,
-    /// The member `CheckpointConfig`.
-    #[serde(
-        rename = "CheckpointConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_config: Option<CheckpointConfig>,
-    /// The member `DebugHookConfig`.
-    #[serde(
-        rename = "DebugHookConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub debug_hook_config: Option<DebugHookConfig>,
-    /// The member `DebugRuleConfigurations`.
-    #[serde(
-        rename = "DebugRuleConfigurations",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub debug_rule_configurations: Option<Vec<DebugRuleConfiguration>>,
-    /// The member `TensorBoardOutputConfig`.
-    #[serde(
-        rename = "TensorBoardOutputConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor_board_output_config: Option<TensorBoardOutputConfig>,
-    /// The member `ExperimentConfig`.
-    #[serde(
-        rename = "ExperimentConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub experiment_config: Option<ExperimentConfig>,
-    /// The member `ProfilerConfig`.
-    #[serde(
-        rename = "ProfilerConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profiler_config: Option<ProfilerConfig>,
-    /// The member `ProfilerRuleConfigurations`.
-    #[serde(
-        rename = "ProfilerRuleConfigurations",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profiler_rule_configurations: Option<Vec<ProfilerRuleConfiguration>>,
-    /// The member `Environment`.
-    #[serde(
-        rename = "Environment",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<BTreeMap<String, String>>,
-    /// The member `RetryStrategy`.
-    #[serde(
-        rename = "RetryStrategy",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_strategy: Option<RetryStrategy>,
-    /// The member `RemoteDebugConfig`.
-    #[serde(
-        rename = "RemoteDebugConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_debug_config: Option<RemoteDebugConfig>,
-    /// The member `InfraCheckConfig`.
-    #[serde(
-        rename = "InfraCheckConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub infra_check_config: Option<InfraCheckConfig>,
-    /// The member `SessionChainingConfig`.
-    #[serde(
-        rename = "SessionChainingConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_chaining_config: Option<SessionChainingConfig>,
-    /// The member `ServerlessJobConfig`.
-    #[serde(
-        rename = "ServerlessJobConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub serverless_job_config: Option<ServerlessJobConfig>,
-    /// The member `MlflowConfig`.
-    #[serde(
-        rename = "MlflowConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mlflow_config: Option<MlflowConfig>,
-    /// The member `ModelPackageConfig`.
-    #[serde(
-        rename = "ModelPackageConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model_package_config: Option<ModelPackageConfig>,
 }
 
 /// The structure `CreateTrainingJobResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct CreateTrainingJobOutput {
-    /// The member `TrainingJobArn`.
-    #[serde(rename = "TrainingJobArn")]
     pub training_job_arn: String,
 }
 
@@ -505,469 +311,173 @@ impl CustomizationTechnique {
 
 /// The structure `DataSource`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DataSource {
-    /// The member `S3DataSource`.
-    #[serde(
-        rename = "S3DataSource",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_data_source: Option<S3DataSource>,
-    /// The member `FileSystemDataSource`.
-    #[serde(
-        rename = "FileSystemDataSource",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub file_system_data_source: Option<FileSystemDataSource>,
-    /// The member `DatasetSource`.
-    #[serde(
-        rename = "DatasetSource",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset_source: Option<DatasetSource>,
 }
 
 /// The structure `DatasetSource`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DatasetSource {
-    /// The member `DatasetArn`.
-    #[serde(rename = "DatasetArn")]
     pub dataset_arn: String,
 }
 
 /// The structure `DebugHookConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DebugHookConfig {
-    /// The member `LocalPath`.
-    #[serde(rename = "LocalPath", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_path: Option<String>,
-    /// The member `S3OutputPath`.
-    #[serde(rename = "S3OutputPath")]
     pub s3_output_path: String,
-    /// The member `HookParameters`.
-    #[serde(
-        rename = "HookParameters",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hook_parameters: Option<BTreeMap<String, String>>,
-    /// The member `CollectionConfigurations`.
-    #[serde(
-        rename = "CollectionConfigurations",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub collection_configurations: Option<Vec<CollectionConfiguration>>,
 }
 
 /// The structure `DebugRuleConfiguration`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DebugRuleConfiguration {
-    /// The member `RuleConfigurationName`.
-    #[serde(rename = "RuleConfigurationName")]
     pub rule_configuration_name: String,
-    /// The member `LocalPath`.
-    #[serde(rename = "LocalPath", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_path: Option<String>,
-    /// The member `S3OutputPath`.
-    #[serde(
-        rename = "S3OutputPath",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_output_path: Option<String>,
-    /// The member `RuleEvaluatorImage`.
-    #[serde(rename = "RuleEvaluatorImage")]
     pub rule_evaluator_image: String,
-    /// The member `InstanceType`.
-    #[serde(
-        rename = "InstanceType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<String>,
-    /// The member `VolumeSizeInGB`.
-    #[serde(
-        rename = "VolumeSizeInGB",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "VolumeSizeInGB", skip_serializing_if = "Option::is_none")]
     pub volume_size_in_gb: Option<i32>,
-    /// The member `RuleParameters`.
-    #[serde(
-        rename = "RuleParameters",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_parameters: Option<BTreeMap<String, String>>,
 }
 
 /// The structure `DebugRuleEvaluationStatus`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DebugRuleEvaluationStatus {
-    /// The member `RuleConfigurationName`.
-    #[serde(
-        rename = "RuleConfigurationName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_configuration_name: Option<String>,
-    /// The member `RuleEvaluationJobArn`.
-    #[serde(
-        rename = "RuleEvaluationJobArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_evaluation_job_arn: Option<String>,
-    /// The member `RuleEvaluationStatus`.
-    #[serde(
-        rename = "RuleEvaluationStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_evaluation_status: Option<RuleEvaluationStatus>,
-    /// The member `StatusDetails`.
-    #[serde(
-        rename = "StatusDetails",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_details: Option<String>,
-    /// The member `LastModifiedTime`.
-    #[serde(
-        rename = "LastModifiedTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<Timestamp>,
 }
 
 /// The structure `DescribeTrainingJobRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct DescribeTrainingJobInput {
-    /// The member `TrainingJobName`.
-    #[serde(rename = "TrainingJobName")]
     pub training_job_name: String,
 }
 
 /// The structure `DescribeTrainingJobResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct DescribeTrainingJobOutput {
-    /// The member `TrainingJobName`.
-    #[serde(rename = "TrainingJobName")]
     pub training_job_name: String,
-    /// The member `TrainingJobArn`.
-    #[serde(rename = "TrainingJobArn")]
     pub training_job_arn: String,
-    /// The member `TuningJobArn`.
-    #[serde(
-        rename = "TuningJobArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning_job_arn: Option<String>,
-    /// The member `LabelingJobArn`.
-    #[serde(
-        rename = "LabelingJobArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub labeling_job_arn: Option<String>,
-    /// The member `AutoMLJobArn`.
-    #[serde(
-        rename = "AutoMLJobArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "AutoMLJobArn", skip_serializing_if = "Option::is_none")]
     pub auto_ml_job_arn: Option<String>,
-    /// The member `ModelArtifacts`.
-    #[serde(rename = "ModelArtifacts")]
     pub model_artifacts: ModelArtifacts,
-    /// The member `TrainingJobStatus`.
-    #[serde(rename = "TrainingJobStatus")]
     pub training_job_status: TrainingJobStatus,
-    /// The member `SecondaryStatus`.
-    #[serde(rename = "SecondaryStatus")]
     pub secondary_status: SecondaryStatus,
-    /// The member `FailureReason`.
-    #[serde(
-        rename = "FailureReason",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
-    /// The member `HyperParameters`.
-    #[serde(
-        rename = "HyperParameters",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hyper_parameters: Option<BTreeMap<String, String>>,
-    /// The member `AlgorithmSpecification`.
-    #[serde(
-        rename = "AlgorithmSpecification",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm_specification: Option<AlgorithmSpecification>,
-    /// The member `RoleArn`.
-    #[serde(rename = "RoleArn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    /// The member `InputDataConfig`.
-    #[serde(
-        rename = "InputDataConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_data_config: Option<Vec<Channel>>,
-    /// The member `OutputDataConfig`.
-    #[serde(
-        rename = "OutputDataConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_data_config: Option<OutputDataConfig>,
-    /// The member `ResourceConfig`.
-    #[serde(
-        rename = "ResourceConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_config: Option<ResourceConfig>,
-    /// The member `WarmPoolStatus`.
-    #[serde(
-        rename = "WarmPoolStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_pool_status: Option<WarmPoolStatus>,
-    /// The member `VpcConfig`.
-    #[serde(rename = "VpcConfig", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc_config: Option<VpcConfig>,
-    /// The member `StoppingCondition`.
-    #[serde(rename = "StoppingCondition")]
     pub stopping_condition: StoppingCondition,
-    /// The member `CreationTime`.
-    #[serde(rename = "CreationTime")]
     pub creation_time: Timestamp,
-    /// The member `TrainingStartTime`.
-    #[serde(
-        rename = "TrainingStartTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_start_time: Option<Timestamp>,
-    /// The member `TrainingEndTime`.
-    #[serde(
-        rename = "TrainingEndTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_end_time: Option<Timestamp>,
-    /// The member `LastModifiedTime`.
-    #[serde(
-        rename = "LastModifiedTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<Timestamp>,
-    /// The member `SecondaryStatusTransitions`.
-    #[serde(
-        rename = "SecondaryStatusTransitions",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secondary_status_transitions: Option<Vec<SecondaryStatusTransition>>,
-    /// The member `FinalMetricDataList`.
-    #[serde(
-        rename = "FinalMetricDataList",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub final_metric_data_list: Option<Vec<MetricData>>,
-    /// The member `EnableNetworkIsolation`.
-    #[serde(
-        rename = "EnableNetworkIsolation",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_network_isolation: Option<bool>,
-    /// The member `EnableInterContainerTrafficEncryption`.
-    #[serde(
-        rename = "EnableInterContainerTrafficEncryption",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_inter_container_traffic_encryption: Option<bool>,
-    /// The member `EnableManagedSpotTraining`.
-    #[serde(
-        rename = "EnableManagedSpotTraining",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_managed_spot_training: Option<bool>,
-    /// The member `CheckpointConfig`.
-    #[serde(
-        rename = "CheckpointConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_config: Option<CheckpointConfig>,
-    /// The member `TrainingTimeInSeconds`.
-    #[serde(
-        rename = "TrainingTimeInSeconds",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_time_in_seconds: Option<i32>,
-    /// The member `BillableTimeInSeconds`.
-    #[serde(
-        rename = "BillableTimeInSeconds",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub billable_time_in_seconds: Option<i32>,
-    /// The member `BillableTokenCount`.
-    #[serde(
-        rename = "BillableTokenCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub billable_token_count: Option<i64>,
-    /// The member `DebugHookConfig`.
-    #[serde(
-        rename = "DebugHookConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub debug_hook_config: Option<DebugHookConfig>,
-    /// The member `ExperimentConfig`.
-    #[serde(
-        rename = "ExperimentConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub experiment_config: Option<ExperimentConfig>,
-    /// The member `DebugRuleConfigurations`.
-    #[serde(
-        rename = "DebugRuleConfigurations",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub debug_rule_configurations: Option<Vec<DebugRuleConfiguration>>,
-    /// The member `TensorBoardOutputConfig`.
-    #[serde(
-        rename = "TensorBoardOutputConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor_board_output_config: Option<TensorBoardOutputConfig>,
-    /// The member `DebugRuleEvaluationStatuses`.
-    #[serde(
-        rename = "DebugRuleEvaluationStatuses",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub debug_rule_evaluation_statuses: Option<Vec<DebugRuleEvaluationStatus>>,
-    /// The member `ProfilerConfig`.
-    #[serde(
-        rename = "ProfilerConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profiler_config: Option<ProfilerConfig>,
-    /// The member `ProfilerRuleConfigurations`.
-    #[serde(
-        rename = "ProfilerRuleConfigurations",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profiler_rule_configurations: Option<Vec<ProfilerRuleConfiguration>>,
-    /// The member `ProfilerRuleEvaluationStatuses`.
-    #[serde(
-        rename = "ProfilerRuleEvaluationStatuses",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profiler_rule_evaluation_statuses: Option<Vec<ProfilerRuleEvaluationStatus>>,
-    /// The member `ProfilingStatus`.
-    #[serde(
-        rename = "ProfilingStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profiling_status: Option<ProfilingStatus>,
-    /// The member `Environment`.
-    #[serde(
-        rename = "Environment",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<BTreeMap<String, String>>,
-    /// The member `RetryStrategy`.
-    #[serde(
-        rename = "RetryStrategy",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_strategy: Option<RetryStrategy>,
-    /// The member `RemoteDebugConfig`.
-    #[serde(
-        rename = "RemoteDebugConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_debug_config: Option<RemoteDebugConfig>,
-    /// The member `InfraCheckConfig`.
-    #[serde(
-        rename = "InfraCheckConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub infra_check_config: Option<InfraCheckConfig>,
-    /// The member `ServerlessJobConfig`.
-    #[serde(
-        rename = "ServerlessJobConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub serverless_job_config: Option<ServerlessJobConfig>,
-    /// The member `MlflowConfig`.
-    #[serde(
-        rename = "MlflowConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mlflow_config: Option<MlflowConfig>,
-    /// The member `ModelPackageConfig`.
-    #[serde(
-        rename = "ModelPackageConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model_package_config: Option<ModelPackageConfig>,
-    /// The member `MlflowDetails`.
-    #[serde(
-        rename = "MlflowDetails",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mlflow_details: Option<MlflowDetails>,
-    /// The member `ProgressInfo`.
-    #[serde(
-        rename = "ProgressInfo",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub progress_info: Option<TrainingProgressInfo>,
-    /// The member `OutputModelPackageArn`.
-    #[serde(
-        rename = "OutputModelPackageArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_model_package_arn: Option<String>,
 }
 
@@ -1021,18 +531,11 @@ impl FileSystemAccessMode {
 
 /// The structure `FileSystemDataSource`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct FileSystemDataSource {
-    /// The member `FileSystemId`.
-    #[serde(rename = "FileSystemId")]
     pub file_system_id: String,
-    /// The member `FileSystemAccessMode`.
-    #[serde(rename = "FileSystemAccessMode")]
     pub file_system_access_mode: FileSystemAccessMode,
-    /// The member `FileSystemType`.
-    #[serde(rename = "FileSystemType")]
     pub file_system_type: FileSystemType,
-    /// The member `DirectoryPath`.
-    #[serde(rename = "DirectoryPath")]
     pub directory_path: String,
 }
 
@@ -1060,265 +563,149 @@ impl FileSystemType {
 
 /// The structure `HubAccessConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct HubAccessConfig {
-    /// The member `HubContentArn`.
-    #[serde(rename = "HubContentArn")]
     pub hub_content_arn: String,
 }
 
 /// The structure `InfraCheckConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct InfraCheckConfig {
-    /// The member `EnableInfraCheck`.
-    #[serde(
-        rename = "EnableInfraCheck",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_infra_check: Option<bool>,
 }
 
 /// The structure `InstanceGroup`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct InstanceGroup {
-    /// The member `InstanceType`.
-    #[serde(rename = "InstanceType")]
     pub instance_type: String,
-    /// The member `InstanceCount`.
-    #[serde(rename = "InstanceCount")]
     pub instance_count: i32,
-    /// The member `InstanceGroupName`.
-    #[serde(rename = "InstanceGroupName")]
     pub instance_group_name: String,
 }
 
 /// The structure `InstancePlacementConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct InstancePlacementConfig {
-    /// The member `EnableMultipleJobs`.
-    #[serde(
-        rename = "EnableMultipleJobs",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_multiple_jobs: Option<bool>,
-    /// The member `PlacementSpecifications`.
-    #[serde(
-        rename = "PlacementSpecifications",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub placement_specifications: Option<Vec<PlacementSpecification>>,
 }
 
 /// The structure `InstancePreference`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct InstancePreference {
-    /// The member `InstanceType`.
-    #[serde(rename = "InstanceType")]
     pub instance_type: String,
-    /// The member `InstanceCount`.
-    #[serde(
-        rename = "InstanceCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_count: Option<i32>,
-    /// The member `TrainingPlanArns`.
-    #[serde(
-        rename = "TrainingPlanArns",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_plan_arns: Option<Vec<String>>,
 }
 
 /// The structure `ListTrainingJobsRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListTrainingJobsInput {
-    /// The member `NextToken`.
-    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    /// The member `MaxResults`.
-    #[serde(
-        rename = "MaxResults",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    /// The member `CreationTimeAfter`.
-    #[serde(
-        rename = "CreationTimeAfter",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_time_after: Option<Timestamp>,
-    /// The member `CreationTimeBefore`.
-    #[serde(
-        rename = "CreationTimeBefore",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_time_before: Option<Timestamp>,
-    /// The member `LastModifiedTimeAfter`.
-    #[serde(
-        rename = "LastModifiedTimeAfter",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time_after: Option<Timestamp>,
-    /// The member `LastModifiedTimeBefore`.
-    #[serde(
-        rename = "LastModifiedTimeBefore",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time_before: Option<Timestamp>,
-    /// The member `NameContains`.
-    #[serde(
-        rename = "NameContains",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name_contains: Option<String>,
-    /// The member `StatusEquals`.
-    #[serde(
-        rename = "StatusEquals",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_equals: Option<TrainingJobStatus>,
-    /// The member `SortBy`.
-    #[serde(rename = "SortBy", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sort_by: Option<SortBy>,
-    /// The member `SortOrder`.
-    #[serde(rename = "SortOrder", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sort_order: Option<SortOrder>,
-    /// The member `WarmPoolStatusEquals`.
-    #[serde(
-        rename = "WarmPoolStatusEquals",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_pool_status_equals: Option<WarmPoolResourceStatus>,
-    /// The member `TrainingPlanArnEquals`.
-    #[serde(
-        rename = "TrainingPlanArnEquals",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_plan_arn_equals: Option<String>,
 }
 
 /// The structure `ListTrainingJobsResponse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ListTrainingJobsOutput {
-    /// The member `TrainingJobSummaries`.
-    #[serde(rename = "TrainingJobSummaries")]
     pub training_job_summaries: Vec<TrainingJobSummary>,
-    /// The member `NextToken`.
-    #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
 /// The structure `MetricData`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct MetricData {
-    /// The member `MetricName`.
-    #[serde(
-        rename = "MetricName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metric_name: Option<String>,
-    /// The member `Value`.
-    #[serde(rename = "Value", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// The member `Timestamp`.
-    #[serde(rename = "Timestamp", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
 }
 
 /// The structure `MetricDefinition`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct MetricDefinition {
-    /// The member `Name`.
-    #[serde(rename = "Name")]
     pub name: String,
-    /// The member `Regex`.
-    #[serde(rename = "Regex")]
     pub regex: String,
 }
 
 /// The structure `MlflowConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct MlflowConfig {
-    /// The member `MlflowResourceArn`.
-    #[serde(rename = "MlflowResourceArn")]
     pub mlflow_resource_arn: String,
-    /// The member `MlflowExperimentName`.
-    #[serde(
-        rename = "MlflowExperimentName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mlflow_experiment_name: Option<String>,
-    /// The member `MlflowRunName`.
-    #[serde(
-        rename = "MlflowRunName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mlflow_run_name: Option<String>,
 }
 
 /// The structure `MlflowDetails`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct MlflowDetails {
-    /// The member `MlflowExperimentId`.
-    #[serde(
-        rename = "MlflowExperimentId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mlflow_experiment_id: Option<String>,
-    /// The member `MlflowRunId`.
-    #[serde(
-        rename = "MlflowRunId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mlflow_run_id: Option<String>,
 }
 
 /// The structure `ModelAccessConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ModelAccessConfig {
-    /// The member `AcceptEula`.
-    #[serde(rename = "AcceptEula")]
     pub accept_eula: bool,
 }
 
 /// The structure `ModelArtifacts`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ModelArtifacts {
-    /// The member `S3ModelArtifacts`.
-    #[serde(rename = "S3ModelArtifacts")]
     pub s3_model_artifacts: String,
 }
 
 /// The structure `ModelPackageConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ModelPackageConfig {
-    /// The member `ModelPackageGroupArn`.
-    #[serde(rename = "ModelPackageGroupArn")]
     pub model_package_group_arn: String,
-    /// The member `SourceModelPackageArn`.
-    #[serde(
-        rename = "SourceModelPackageArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_model_package_arn: Option<String>,
 }
 
@@ -1346,19 +733,12 @@ impl OutputCompressionType {
 
 /// The structure `OutputDataConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct OutputDataConfig {
-    /// The member `KmsKeyId`.
-    #[serde(rename = "KmsKeyId", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    /// The member `S3OutputPath`.
-    #[serde(rename = "S3OutputPath")]
     pub s3_output_path: String,
-    /// The member `CompressionType`.
-    #[serde(
-        rename = "CompressionType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub compression_type: Option<OutputCompressionType>,
 }
 
@@ -1382,131 +762,58 @@ impl Peft {
 
 /// The structure `PlacementSpecification`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct PlacementSpecification {
-    /// The member `UltraServerId`.
-    #[serde(
-        rename = "UltraServerId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ultra_server_id: Option<String>,
-    /// The member `InstanceCount`.
-    #[serde(rename = "InstanceCount")]
     pub instance_count: i32,
 }
 
 /// The structure `ProfilerConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProfilerConfig {
-    /// The member `S3OutputPath`.
-    #[serde(
-        rename = "S3OutputPath",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_output_path: Option<String>,
-    /// The member `ProfilingIntervalInMilliseconds`.
-    #[serde(
-        rename = "ProfilingIntervalInMilliseconds",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profiling_interval_in_milliseconds: Option<i64>,
-    /// The member `ProfilingParameters`.
-    #[serde(
-        rename = "ProfilingParameters",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profiling_parameters: Option<BTreeMap<String, String>>,
-    /// The member `DisableProfiler`.
-    #[serde(
-        rename = "DisableProfiler",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_profiler: Option<bool>,
 }
 
 /// The structure `ProfilerRuleConfiguration`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProfilerRuleConfiguration {
-    /// The member `RuleConfigurationName`.
-    #[serde(rename = "RuleConfigurationName")]
     pub rule_configuration_name: String,
-    /// The member `LocalPath`.
-    #[serde(rename = "LocalPath", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_path: Option<String>,
-    /// The member `S3OutputPath`.
-    #[serde(
-        rename = "S3OutputPath",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_output_path: Option<String>,
-    /// The member `RuleEvaluatorImage`.
-    #[serde(rename = "RuleEvaluatorImage")]
     pub rule_evaluator_image: String,
-    /// The member `InstanceType`.
-    #[serde(
-        rename = "InstanceType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<String>,
-    /// The member `VolumeSizeInGB`.
-    #[serde(
-        rename = "VolumeSizeInGB",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "VolumeSizeInGB", skip_serializing_if = "Option::is_none")]
     pub volume_size_in_gb: Option<i32>,
-    /// The member `RuleParameters`.
-    #[serde(
-        rename = "RuleParameters",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_parameters: Option<BTreeMap<String, String>>,
 }
 
 /// The structure `ProfilerRuleEvaluationStatus`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ProfilerRuleEvaluationStatus {
-    /// The member `RuleConfigurationName`.
-    #[serde(
-        rename = "RuleConfigurationName",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_configuration_name: Option<String>,
-    /// The member `RuleEvaluationJobArn`.
-    #[serde(
-        rename = "RuleEvaluationJobArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_evaluation_job_arn: Option<String>,
-    /// The member `RuleEvaluationStatus`.
-    #[serde(
-        rename = "RuleEvaluationStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_evaluation_status: Option<RuleEvaluationStatus>,
-    /// The member `StatusDetails`.
-    #[serde(
-        rename = "StatusDetails",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_details: Option<String>,
-    /// The member `LastModifiedTime`.
-    #[serde(
-        rename = "LastModifiedTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<Timestamp>,
 }
 
@@ -1556,103 +863,44 @@ impl RecordWrapper {
 
 /// The structure `RemoteDebugConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct RemoteDebugConfig {
-    /// The member `EnableRemoteDebug`.
-    #[serde(
-        rename = "EnableRemoteDebug",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_remote_debug: Option<bool>,
 }
 
 /// The structure `ResourceConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ResourceConfig {
-    /// The member `InstanceType`.
-    #[serde(
-        rename = "InstanceType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<String>,
-    /// The member `InstanceCount`.
-    #[serde(
-        rename = "InstanceCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_count: Option<i32>,
-    /// The member `VolumeSizeInGB`.
-    #[serde(
-        rename = "VolumeSizeInGB",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "VolumeSizeInGB", skip_serializing_if = "Option::is_none")]
     pub volume_size_in_gb: Option<i32>,
-    /// The member `VolumeKmsKeyId`.
-    #[serde(
-        rename = "VolumeKmsKeyId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_kms_key_id: Option<String>,
-    /// The member `KeepAlivePeriodInSeconds`.
-    #[serde(
-        rename = "KeepAlivePeriodInSeconds",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive_period_in_seconds: Option<i32>,
-    /// The member `InstanceGroups`.
-    #[serde(
-        rename = "InstanceGroups",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_groups: Option<Vec<InstanceGroup>>,
-    /// The member `TrainingPlanArn`.
-    #[serde(
-        rename = "TrainingPlanArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_plan_arn: Option<String>,
-    /// The member `InstancePlacementConfig`.
-    #[serde(
-        rename = "InstancePlacementConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_placement_config: Option<InstancePlacementConfig>,
-    /// The member `InstancePreferences`.
-    #[serde(
-        rename = "InstancePreferences",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_preferences: Option<Vec<InstancePreference>>,
-    /// The member `SelectedInstanceType`.
-    #[serde(
-        rename = "SelectedInstanceType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub selected_instance_type: Option<String>,
-    /// The member `SelectedInstanceCount`.
-    #[serde(
-        rename = "SelectedInstanceCount",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub selected_instance_count: Option<i32>,
 }
 
 /// The structure `RetryStrategy`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct RetryStrategy {
-    /// The member `MaximumRetryAttempts`.
-    #[serde(rename = "MaximumRetryAttempts")]
     pub maximum_retry_attempts: i32,
 }
 
@@ -1718,47 +966,19 @@ impl S3DataDistribution {
 
 /// The structure `S3DataSource`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct S3DataSource {
-    /// The member `S3DataType`.
-    #[serde(rename = "S3DataType")]
     pub s3_data_type: S3DataType,
-    /// The member `S3Uri`.
-    #[serde(rename = "S3Uri")]
     pub s3_uri: String,
-    /// The member `S3DataDistributionType`.
-    #[serde(
-        rename = "S3DataDistributionType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_data_distribution_type: Option<S3DataDistribution>,
-    /// The member `AttributeNames`.
-    #[serde(
-        rename = "AttributeNames",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub attribute_names: Option<Vec<String>>,
-    /// The member `InstanceGroupNames`.
-    #[serde(
-        rename = "InstanceGroupNames",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_group_names: Option<Vec<String>>,
-    /// The member `ModelAccessConfig`.
-    #[serde(
-        rename = "ModelAccessConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model_access_config: Option<ModelAccessConfig>,
-    /// The member `HubAccessConfig`.
-    #[serde(
-        rename = "HubAccessConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hub_access_config: Option<HubAccessConfig>,
 }
 
@@ -1876,71 +1096,33 @@ impl SecondaryStatus {
 
 /// The structure `SecondaryStatusTransition`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct SecondaryStatusTransition {
-    /// The member `Status`.
-    #[serde(rename = "Status")]
     pub status: SecondaryStatus,
-    /// The member `StartTime`.
-    #[serde(rename = "StartTime")]
     pub start_time: Timestamp,
-    /// The member `EndTime`.
-    #[serde(rename = "EndTime", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Timestamp>,
-    /// The member `StatusMessage`.
-    #[serde(
-        rename = "StatusMessage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_message: Option<String>,
 }
 
 /// The structure `ServerlessJobConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct ServerlessJobConfig {
-    /// The member `BaseModelArn`.
-    #[serde(rename = "BaseModelArn")]
     pub base_model_arn: String,
-    /// The member `AcceptEula`.
-    #[serde(
-        rename = "AcceptEula",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_eula: Option<bool>,
-    /// The member `JobType`.
-    #[serde(rename = "JobType")]
     pub job_type: ServerlessJobType,
-    /// The member `CustomizationTechnique`.
-    #[serde(
-        rename = "CustomizationTechnique",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub customization_technique: Option<CustomizationTechnique>,
-    /// The member `Peft`.
-    #[serde(rename = "Peft", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub peft: Option<Peft>,
-    /// The member `EvaluationType`.
-    #[serde(
-        rename = "EvaluationType",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation_type: Option<EvaluationType>,
-    /// The member `EvaluatorArn`.
-    #[serde(
-        rename = "EvaluatorArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluator_arn: Option<String>,
-    /// The member `SequenceLength`.
-    #[serde(
-        rename = "SequenceLength",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence_length: Option<String>,
 }
 
@@ -1968,81 +1150,53 @@ impl ServerlessJobType {
 
 /// The structure `SessionChainingConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct SessionChainingConfig {
-    /// The member `EnableSessionTagChaining`.
-    #[serde(
-        rename = "EnableSessionTagChaining",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_session_tag_chaining: Option<bool>,
 }
 
 /// The structure `ShuffleConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct ShuffleConfig {
-    /// The member `Seed`.
-    #[serde(rename = "Seed")]
     pub seed: i64,
 }
 
 /// The structure `StopTrainingJobRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct StopTrainingJobInput {
-    /// The member `TrainingJobName`.
-    #[serde(rename = "TrainingJobName")]
     pub training_job_name: String,
 }
 
 /// The structure `StoppingCondition`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct StoppingCondition {
-    /// The member `MaxRuntimeInSeconds`.
-    #[serde(
-        rename = "MaxRuntimeInSeconds",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_runtime_in_seconds: Option<i32>,
-    /// The member `MaxWaitTimeInSeconds`.
-    #[serde(
-        rename = "MaxWaitTimeInSeconds",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_wait_time_in_seconds: Option<i32>,
-    /// The member `MaxPendingTimeInSeconds`.
-    #[serde(
-        rename = "MaxPendingTimeInSeconds",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_pending_time_in_seconds: Option<i32>,
 }
 
 /// The structure `TensorBoardOutputConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct TensorBoardOutputConfig {
-    /// The member `LocalPath`.
-    #[serde(rename = "LocalPath", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub local_path: Option<String>,
-    /// The member `S3OutputPath`.
-    #[serde(rename = "S3OutputPath")]
     pub s3_output_path: String,
 }
 
 /// The structure `TrainingImageConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct TrainingImageConfig {
-    /// The member `TrainingRepositoryAccessMode`.
-    #[serde(rename = "TrainingRepositoryAccessMode")]
     pub training_repository_access_mode: TrainingRepositoryAccessMode,
-    /// The member `TrainingRepositoryAuthConfig`.
-    #[serde(
-        rename = "TrainingRepositoryAuthConfig",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_repository_auth_config: Option<TrainingRepositoryAuthConfig>,
 }
 
@@ -2112,82 +1266,35 @@ impl TrainingJobStatus {
 
 /// The structure `TrainingJobSummary`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct TrainingJobSummary {
-    /// The member `TrainingJobName`.
-    #[serde(rename = "TrainingJobName")]
     pub training_job_name: String,
-    /// The member `TrainingJobArn`.
-    #[serde(rename = "TrainingJobArn")]
     pub training_job_arn: String,
-    /// The member `CreationTime`.
-    #[serde(rename = "CreationTime")]
     pub creation_time: Timestamp,
-    /// The member `TrainingEndTime`.
-    #[serde(
-        rename = "TrainingEndTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_end_time: Option<Timestamp>,
-    /// The member `LastModifiedTime`.
-    #[serde(
-        rename = "LastModifiedTime",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<Timestamp>,
-    /// The member `TrainingJobStatus`.
-    #[serde(rename = "TrainingJobStatus")]
     pub training_job_status: TrainingJobStatus,
-    /// The member `SecondaryStatus`.
-    #[serde(
-        rename = "SecondaryStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secondary_status: Option<SecondaryStatus>,
-    /// The member `WarmPoolStatus`.
-    #[serde(
-        rename = "WarmPoolStatus",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_pool_status: Option<WarmPoolStatus>,
-    /// The member `TrainingPlanArn`.
-    #[serde(
-        rename = "TrainingPlanArn",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub training_plan_arn: Option<String>,
 }
 
 /// The structure `TrainingProgressInfo`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct TrainingProgressInfo {
-    /// The member `TotalStepCountPerEpoch`.
-    #[serde(
-        rename = "TotalStepCountPerEpoch",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_step_count_per_epoch: Option<i64>,
-    /// The member `CurrentStep`.
-    #[serde(
-        rename = "CurrentStep",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub current_step: Option<i64>,
-    /// The member `CurrentEpoch`.
-    #[serde(
-        rename = "CurrentEpoch",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub current_epoch: Option<i64>,
-    /// The member `MaxEpoch`.
-    #[serde(rename = "MaxEpoch", default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_epoch: Option<i64>,
 }
 
@@ -2215,9 +1322,8 @@ impl TrainingRepositoryAccessMode {
 
 /// The structure `TrainingRepositoryAuthConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
 pub struct TrainingRepositoryAuthConfig {
-    /// The member `TrainingRepositoryCredentialsProviderArn`.
-    #[serde(rename = "TrainingRepositoryCredentialsProviderArn")]
     pub training_repository_credentials_provider_arn: String,
 }
 
@@ -2253,23 +1359,12 @@ impl WarmPoolResourceStatus {
 
 /// The structure `WarmPoolStatus`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct WarmPoolStatus {
-    /// The member `Status`.
-    #[serde(rename = "Status")]
     pub status: WarmPoolResourceStatus,
-    /// The member `ResourceRetainedBillableTimeInSeconds`.
-    #[serde(
-        rename = "ResourceRetainedBillableTimeInSeconds",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_retained_billable_time_in_seconds: Option<i32>,
-    /// The member `ReusedByJob`.
-    #[serde(
-        rename = "ReusedByJob",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reused_by_job: Option<String>,
 }
 
