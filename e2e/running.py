@@ -81,10 +81,10 @@ class Server:
             raise
         assert code == 0, "the server ended with %s" % code
 
-    def command(self, name, *arguments, check=True, timeout=60):
-        """Runs `sightline NAME --data-dir … ARGUMENTS`."""
+    def command(self, *words, check=True, timeout=60):
+        """Runs `sightline WORDS --data-dir …`."""
         done = subprocess.run(
-            [BINARY, name, "--data-dir", str(self.data_dir), *arguments],
+            [BINARY, *words, "--data-dir", str(self.data_dir)],
             capture_output=True, text=True, env=clean_environment(), timeout=timeout,
         )
         if check:

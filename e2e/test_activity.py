@@ -74,15 +74,6 @@ def test_objects_written_and_deleted_are_actions(server):
         assert "a body that no event may hold" not in mine[0]
 
 
-def test_a_refused_signature_is_recorded_with_the_key_that_was_tried(server):
-    wrong = server.client("sagemaker", secret="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
-    with pytest.raises(ClientError):
-        wrong.list_training_jobs(NameContains="refused")
-    refused = [e for e in events_of(server, EventName="ListTrainingJobs")
-               if e["detail"].get("errorCode") == "InvalidSignatureException"]
-    assert refused
-
-
 def test_events_hold_no_secret(server):
     secret = server.variables["AWS_SECRET_ACCESS_KEY"]
     process(server, "print(1)", Environment={"API_TOKEN": "hunter2-hunter2"})

@@ -84,10 +84,14 @@ def test_what_a_failing_processing_script_leaves_as_message_is_told(server):
     assert info["ExitMessage"] == "the third column is empty"
 
 
-def test_a_failing_training_script_fails_with_its_own_words(server):
-    info = training_end(server, train(server, "raise ValueError('label has one class only')"))
+def test_a_failing_training_script_fails_as_the_toolkit_says_and_logs_its_own_words(server):
+    name = train(server, "raise ValueError('label has one class only')")
+    info = training_end(server, name)
     assert info["TrainingJobStatus"] == info["SecondaryStatus"] == "Failed"
-    assert "ValueError: label has one class only" in info["FailureReason"]
+    assert info["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError:")
+    assert info["FailureReason"].endswith("exit code: 1")
+    (lines,) = log_lines(server, "TrainingJobs", name).values()
+    assert "ValueError: label has one class only" in lines
     steps = [step["Status"] for step in info["SecondaryStatusTransitions"]]
     assert steps[0] == "Starting" and steps[-1] == "Failed"
     assert "EndTime" in info["SecondaryStatusTransitions"][-1]
@@ -165,7 +169,7 @@ def test_a_missing_input_fails_the_processing_job_and_refuses_the_training_job(s
 def test_two_instances_share_the_objects_of_a_sharded_input(server):
     name, bucket, s3 = unique("proc"), bucket_of(server), server.client("s3")
     for number in range(5):
-        s3.put_object(Bucket=bucket, Key="%s/in/%d.txt" % (name, number), Body=b"%d" % number)
+        s3.put_object(Bucket=bucket, Key="%s/parts/%d.txt" % (name, number), Body=b"%d" % number)
     script = """
         import json, os
         host = json.load(open("/opt/ml/config/resourceconfig.json"))["current_host"]
@@ -177,7 +181,7 @@ def test_two_instances_share_the_objects_of_a_sharded_input(server):
     request["ProcessingInputs"].append({
         "InputName": "data",
         "S3Input": {
-            "S3Uri": "s3://%s/%s/in" % (bucket, name), "LocalPath": "/opt/ml/processing/data",
+            "S3Uri": "s3://%s/%s/parts" % (bucket, name), "LocalPath": "/opt/ml/processing/data",
             "S3DataType": "S3Prefix", "S3InputMode": "File", "S3DataDistributionType": "ShardedByS3Key",
         },
     })
@@ -295,7 +299,8 @@ def test_tags_are_added_replaced_listed_and_deleted(server):
     assert own() == {"empty": ""}
     processing_end(server, request["ProcessingJobName"])
     missing = arn.replace(request["ProcessingJobName"], "nowhere")
-    assert error_of(sagemaker.list_tags, ResourceArn=missing)["Code"] == "ValidationException"
+    error = error_of(sagemaker.list_tags, ResourceArn=missing)
+    assert error["Code"] in ("ResourceNotFound", "ValidationException") and missing in error["Message"]
 
 
 def test_many_jobs_started_at_once_all_end_well(server):

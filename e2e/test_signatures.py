@@ -1,11 +1,15 @@
 """Wrong signatures get the error that SDKs understand at once."""
 
 import datetime
+import http.client
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import botocore.auth
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from work import bucket_of
@@ -94,30 +98,54 @@ def test_a_changed_body_does_not_match(server):
     assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"
 
 
-def test_presigned_addresses_work_until_they_expire(server, monkeypatch):
-    s3, bucket = server.client("s3"), bucket_of(server)
-    put = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "signed/ä b+c"}, 60)
-    urllib.request.urlopen(urllib.request.Request(put, data=b"by address", method="PUT"))
-    get = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "signed/ä b+c"}, 60)
-    assert urllib.request.urlopen(get).read() == b"by address"
+def at(address, method="GET", body=None):
+    """Asks for an address with no header of one's own, as `curl` and `requests` do."""
+    parts = urllib.parse.urlsplit(address)
+    connection = http.client.HTTPConnection(parts.netloc)
+    connection.request(method, parts.path + "?" + parts.query, body)
+    response = connection.getresponse()
+    return response.status, response.read()
 
-    real = botocore.auth.get_current_datetime
-    past = datetime.timedelta(minutes=-5)
+
+@pytest.fixture(params=[None, "s3v4"], ids=["botocores-default", "version-4"])
+def signing(server, request):
+    """An S3 client that presigns in one of the two ways, and a bucket."""
+    return server.client("s3", config=Config(signature_version=request.param)), bucket_of(server)
+
+
+def test_presigned_addresses_work_until_they_expire(signing, monkeypatch):
+    s3, bucket = signing
+    wanted = {"Bucket": bucket, "Key": "signed/ä b+c"}
+    assert at(s3.generate_presigned_url("put_object", wanted, 60), "PUT", b"by address")[0] == 200
+    address = s3.generate_presigned_url("get_object", wanted, 60)
+    assert at(address) == (200, b"by address")
+    assert at(s3.generate_presigned_url("head_object", wanted, 60), "HEAD") == (200, b"")
+
+    real, past = botocore.auth.get_current_datetime, datetime.timedelta(minutes=-5)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *a, **k: real(*a, **k) + past)
-    expired = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "signed/ä b+c"}, 60)
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(expired)
-    body = caught.value.read()
-    assert caught.value.code == 403
+    monkeypatch.setattr(botocore.auth.time, "time", lambda now=time.time: now() - 300)
+    status, body = at(s3.generate_presigned_url("get_object", wanted, 60))
+    assert status == 403
     assert b"<Code>AccessDenied</Code>" in body and b"Request has expired" in body
 
 
-def test_a_presigned_address_is_good_for_its_own_object_only(server):
-    s3, bucket = server.client("s3"), bucket_of(server)
+def test_a_presigned_address_is_good_for_its_own_object_and_method_only(signing):
+    s3, bucket = signing
     for key in ("mine", "other"):
         s3.put_object(Bucket=bucket, Key="own/" + key, Body=key.encode())
     address = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "own/mine"}, 60)
-    assert urllib.request.urlopen(address).read() == b"mine"
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(address.replace("own/mine", "own/other"))
-    assert b"<Code>SignatureDoesNotMatch</Code>" in caught.value.read()
+    assert at(address) == (200, b"mine")
+    for changed in ((address.replace("own/mine", "own/other"),), (address, "PUT", b"x"), (address, "DELETE")):
+        status, body = at(*changed)
+        assert status == 403 and b"<Code>SignatureDoesNotMatch</Code>" in body, body
+    assert at(address) == (200, b"mine")
+
+
+def test_a_form_put_to_a_presigned_address_is_an_object(server):
+    """A body whose kind says `form` is an object like any other, not a query."""
+    s3, bucket = server.client("s3", config=Config(signature_version="s3v4")), bucket_of(server)
+    address = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "form"}, 60)
+    urllib.request.urlopen(urllib.request.Request(address, data=b"Action=x&b=c", method="PUT"))
+    got = s3.get_object(Bucket=bucket, Key="form")
+    assert got["Body"].read() == b"Action=x&b=c"
+    assert got["ContentType"] == "application/x-www-form-urlencoded"
