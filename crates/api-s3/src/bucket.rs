@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
+use serde_json::Value;
 use sightline_api::Fault;
 use sightline_identity::Permit;
 use sightline_model_aws::s3::{
@@ -12,6 +14,8 @@ use sightline_model_aws::s3::{
     ListBucketsInput, ListBucketsOutput, Owner,
 };
 use sightline_types::{Arn, ErrorKind};
+use sightline_wire::OperationType;
+use sightline_wire::schema::Operation;
 
 use crate::App;
 use crate::faults::{fault, invalid_argument, table};
@@ -20,26 +24,63 @@ use crate::request::{bucket, expect_owner, refuse_unserved};
 /// Buckets on a page at most, as S3 has it.
 const BUCKETS_MAX: i32 = 10_000;
 
+/// `CreateBucket` with its location constraint as it was sent.
+///
+/// The model's list of regions lacks us-east-1, which clients name all the same, and S3 answers
+/// an unknown region with a code of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Create;
+
+/// The request to make a bucket, and where.
+#[derive(Debug)]
+pub(crate) struct CreateInput {
+    request: CreateBucketInput,
+    location: Option<String>,
+}
+
+impl OperationType for Create {
+    type Input = CreateInput;
+    type Output = CreateBucketOutput;
+    const OPERATION: &'static Operation = s3::CreateBucket::OPERATION;
+
+    fn input(mut document: Value) -> Result<CreateInput, serde_json::Error> {
+        let configuration = document.pointer_mut("/CreateBucketConfiguration");
+        let members = configuration.and_then(Value::as_object_mut);
+        let location = members.and_then(|members| members.remove("LocationConstraint"));
+        Ok(CreateInput {
+            request: s3::CreateBucket::input(document)?,
+            location: location.and_then(|text| text.as_str().map(str::to_owned)),
+        })
+    }
+
+    fn document(output: &CreateBucketOutput) -> Result<Value, serde_json::Error> {
+        s3::CreateBucket::document(output)
+    }
+}
+
 pub(crate) async fn create(
     app: Arc<App>,
     permit: Permit,
-    input: CreateBucketInput,
+    input: CreateInput,
 ) -> Result<CreateBucketOutput, Fault> {
-    let public = input.acl.is_some_and(|acl| acl != BucketCannedACL::Private);
-    let configuration = input.create_bucket_configuration.unwrap_or_default();
+    let CreateInput { request, location } = input;
+    let public = request
+        .acl
+        .is_some_and(|acl| acl != BucketCannedACL::Private);
+    let configuration = request.create_bucket_configuration.unwrap_or_default();
     refuse_unserved(&[
         ("x-amz-acl", public),
         (
             "x-amz-grant-full-control",
-            input.grant_full_control.is_some(),
+            request.grant_full_control.is_some(),
         ),
-        ("x-amz-grant-read", input.grant_read.is_some()),
-        ("x-amz-grant-read-acp", input.grant_read_acp.is_some()),
-        ("x-amz-grant-write", input.grant_write.is_some()),
-        ("x-amz-grant-write-acp", input.grant_write_acp.is_some()),
+        ("x-amz-grant-read", request.grant_read.is_some()),
+        ("x-amz-grant-read-acp", request.grant_read_acp.is_some()),
+        ("x-amz-grant-write", request.grant_write.is_some()),
+        ("x-amz-grant-write-acp", request.grant_write_acp.is_some()),
         (
             "x-amz-bucket-object-lock-enabled",
-            input.object_lock_enabled_for_bucket == Some(true),
+            request.object_lock_enabled_for_bucket == Some(true),
         ),
         ("Location", configuration.location.is_some()),
         ("Bucket", configuration.bucket.is_some()),
@@ -48,8 +89,8 @@ pub(crate) async fn create(
             configuration.tags.is_some_and(|tags| !tags.is_empty()),
         ),
     ])?;
-    let name = bucket(&input.bucket)?;
-    let location = configuration.location_constraint.map(location_name);
+    let name = bucket(&request.bucket)?;
+    let location = location.as_deref().map(region_of).transpose()?;
     app.objects
         .create_bucket(&permit, &name, location)
         .await
@@ -60,11 +101,19 @@ pub(crate) async fn create(
     })
 }
 
-/// `EU` is what S3 once called eu-west-1.
-fn location_name(constraint: BucketLocationConstraint) -> &'static str {
-    match constraint.as_str() {
-        "EU" => "eu-west-1",
-        name => name,
+/// The region that a location constraint names.
+fn region_of(constraint: &str) -> Result<&'static str, Fault> {
+    let known: Result<BucketLocationConstraint, _> = serde_json::from_value(constraint.into());
+    match known {
+        // What S3 called its first region of the European Union.
+        Ok(BucketLocationConstraint::Eu) => Ok("eu-west-1"),
+        Ok(known) => Ok(known.as_str()),
+        Err(_) => {
+            let text = "The specified location-constraint is not valid";
+            let status = StatusCode::BAD_REQUEST;
+            let fault = Fault::new("InvalidLocationConstraint", status, text);
+            Err(fault.with("LocationConstraint", constraint))
+        }
     }
 }
 

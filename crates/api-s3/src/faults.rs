@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use sightline_api::{BodyFault, Fault};
-use sightline_objects::{Error, InvalidName, PayloadError};
+use sightline_objects::{Algorithm, Error, InvalidName, PayloadError};
 use sightline_types::ErrorKind;
 
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
@@ -40,116 +40,131 @@ pub(crate) fn invalid_argument(name: &str, value: &str, text: &str) -> Fault {
 
 /// The answer to a failure of the engine.
 pub(crate) fn fault(error: Error) -> Fault {
-    match error {
-        Error::Name(name) => of_name(&name),
-        Error::Payload(payload) => of_payload(&payload),
-        Error::Source(source) => match BodyFault::find(&source) {
-            Some(fault) => fault.clone(),
-            None => Fault::new("IncompleteBody", BAD, INCOMPLETE),
-        },
-        Error::Blob(_) | Error::Meta(_) => Fault::of(table, error.kind(), &error),
-        Error::BucketNotFound(_)
-        | Error::BucketExists(_)
-        | Error::BucketNotEmpty(_)
-        | Error::WrongLocation { .. } => of_bucket(&error),
-        Error::KeyNotFound(_)
-        | Error::NotModified(_)
-        | Error::PreconditionFailed { .. }
-        | Error::RangeNotSatisfiable { .. }
-        | Error::PartNotFound { .. } => of_object(&error),
-        Error::UploadNotFound(_)
-        | Error::PartNumber
-        | Error::InvalidPart { .. }
-        | Error::PartOrder
-        | Error::NoParts
-        | Error::PartTooSmall { .. }
-        | Error::ChecksumType { .. }
-        | Error::ChecksumCoverage(_) => of_upload(&error),
-    }
-}
-
-const INCOMPLETE: &str =
-    "You did not provide the number of bytes specified by the Content-Length HTTP header";
-
-fn of_name(name: &InvalidName) -> Fault {
-    match name {
-        InvalidName::Bucket(bucket) => {
-            let fault = Fault::new(
-                "InvalidBucketName",
-                BAD,
-                "The specified bucket is not valid.",
-            );
-            fault.with("BucketName", bucket.as_str())
+    match &error {
+        Error::Source(source) => {
+            let found = BodyFault::find(source).cloned();
+            found.unwrap_or_else(|| Fault::new("IncompleteBody", BAD, INCOMPLETE))
         }
-        InvalidName::KeyTooLong(size) => {
-            let fault = Fault::new("KeyTooLongError", BAD, "Your key is too long");
-            fault.with("Size", *size).with("MaxSizeAllowed", 1024)
-        }
-        InvalidName::Key | InvalidName::Uri(_) => {
-            Fault::new("InvalidArgument", BAD, name.to_string())
-        }
-    }
-}
-
-fn of_payload(payload: &PayloadError) -> Fault {
-    match payload {
-        PayloadError::Md5 => {
-            let text = "The Content-MD5 you specified did not match what we received.";
-            Fault::new("BadDigest", BAD, text)
-        }
-        PayloadError::Checksum(algorithm) => {
+        Error::WrongLocation { asked, .. } => wrong_location(asked),
+        Error::Payload(PayloadError::Checksum(algorithm)) => {
             let name = algorithm.name();
             let text = format!("The {name} you specified did not match the calculated checksum.");
             Fault::new("BadDigest", BAD, text)
         }
-        PayloadError::ChecksumMissing(_) => {
-            let text = "The request contained trailing data that was not well-formed or did not \
-                        conform to our published schema.";
-            Fault::new("MalformedTrailerError", BAD, text)
+        Error::ChecksumType { expected, found } => checksum_type(*expected, *found),
+        Error::ChecksumCoverage(_) => invalid_request(error.to_string()),
+        Error::Name(InvalidName::Key | InvalidName::Uri(_)) | Error::Blob(_) | Error::Meta(_) => {
+            Fault::of(table, error.kind(), &error)
         }
-        PayloadError::TooLarge { max } => {
-            let text = "Your proposed upload exceeds the maximum allowed size";
-            Fault::new("EntityTooLarge", BAD, text).with("MaxSizeAllowed", *max)
-        }
-        PayloadError::Length { .. } => Fault::new("IncompleteBody", BAD, INCOMPLETE),
+        Error::Name(InvalidName::Bucket(_) | InvalidName::KeyTooLong(_))
+        | Error::BucketNotFound(_)
+        | Error::BucketExists(_)
+        | Error::BucketNotEmpty(_)
+        | Error::KeyNotFound(_)
+        | Error::NotModified(_)
+        | Error::PreconditionFailed { .. }
+        | Error::RangeNotSatisfiable { .. }
+        | Error::PartNotFound { .. }
+        | Error::Payload(_)
+        | Error::UploadNotFound(_)
+        | Error::PartNumber
+        | Error::InvalidPart { .. }
+        | Error::PartOrder
+        | Error::NoParts
+        | Error::PartTooSmall { .. } => detailed(&error),
     }
 }
 
-fn of_bucket(error: &Error) -> Fault {
-    let (code, status, text) = match error {
-        Error::BucketExists(_) => (
-            "BucketAlreadyOwnedByYou",
-            StatusCode::CONFLICT,
-            "Your previous request to create the named bucket succeeded and you already own it.",
-        ),
-        Error::BucketNotEmpty(_) => (
-            "BucketNotEmpty",
-            StatusCode::CONFLICT,
-            "The bucket you tried to delete is not empty",
-        ),
-        Error::WrongLocation { asked, region } => return wrong_location(asked, region),
-        _ => (
-            "NoSuchBucket",
-            StatusCode::NOT_FOUND,
-            "The specified bucket does not exist",
-        ),
-    };
+/// A failure with the words and the details that S3 gives it.
+fn detailed(error: &Error) -> Fault {
+    let (code, status, text) = words(error);
     let fault = Fault::new(code, status, text);
     match error {
+        Error::Name(InvalidName::Bucket(name)) => fault.with("BucketName", name.as_str()),
+        Error::Name(InvalidName::KeyTooLong(size)) => {
+            fault.with("Size", *size).with("MaxSizeAllowed", 1024)
+        }
         Error::BucketNotFound(name) | Error::BucketExists(name) | Error::BucketNotEmpty(name) => {
             fault.with("BucketName", name.as_str())
         }
-        _ => fault,
+        Error::KeyNotFound(key) => fault.with("Key", key.as_str()),
+        Error::NotModified(object) => fault
+            .with_header(ETAG, &format!("\"{}\"", object.etag))
+            .with_header(LAST_MODIFIED, &object.modified_at.http_date()),
+        Error::PreconditionFailed { condition } => fault.with("Condition", *condition),
+        Error::RangeNotSatisfiable { size } => fault
+            .with("ActualObjectSize", *size)
+            .with_header(CONTENT_RANGE, &format!("bytes */{size}")),
+        Error::PartNotFound { number } => fault.with("PartNumberRequested", *number),
+        Error::Payload(PayloadError::TooLarge { max }) => fault.with("MaxSizeAllowed", *max),
+        Error::UploadNotFound(id) => fault.with("UploadId", id.as_str()),
+        Error::PartNumber => fault.with("ArgumentName", "partNumber"),
+        Error::InvalidPart { number } => fault.with("PartNumber", *number),
+        Error::PartTooSmall { number, size, etag } => fault
+            .with("ProposedSize", *size)
+            .with("MinSizeAllowed", 5 << 20)
+            .with("PartNumber", *number)
+            .with("ETag", etag.as_str()),
+        Error::Name(InvalidName::Key | InvalidName::Uri(_))
+        | Error::WrongLocation { .. }
+        | Error::Payload(_)
+        | Error::Source(_)
+        | Error::PartOrder
+        | Error::NoParts
+        | Error::ChecksumType { .. }
+        | Error::ChecksumCoverage(_)
+        | Error::Blob(_)
+        | Error::Meta(_) => fault,
     }
 }
 
-fn wrong_location(asked: &str, region: &str) -> Fault {
-    if asked == region {
-        // Only us-east-1 refuses its own name: S3 calls that region by no name at all.
-        let text = "The specified location-constraint is not valid";
-        let fault = Fault::new("InvalidLocationConstraint", BAD, text);
-        return fault.with("LocationConstraint", asked);
+/// Code, status and text of each failure, as S3 words it.
+fn words(error: &Error) -> (&'static str, StatusCode, &'static str) {
+    const MISSING: StatusCode = StatusCode::NOT_FOUND;
+    const UNSATISFIABLE: StatusCode = StatusCode::RANGE_NOT_SATISFIABLE;
+    match error {
+        Error::Name(InvalidName::Bucket(_)) => ("InvalidBucketName", BAD, INVALID_BUCKET),
+        Error::Name(InvalidName::KeyTooLong(_)) => ("KeyTooLongError", BAD, KEY_TOO_LONG),
+        Error::BucketNotFound(_) => ("NoSuchBucket", MISSING, NO_BUCKET),
+        Error::BucketExists(_) => ("BucketAlreadyOwnedByYou", StatusCode::CONFLICT, YOUR_BUCKET),
+        Error::BucketNotEmpty(_) => ("BucketNotEmpty", StatusCode::CONFLICT, NOT_EMPTY),
+        Error::KeyNotFound(_) => ("NoSuchKey", MISSING, NO_KEY),
+        Error::NotModified(_) => ("NotModified", StatusCode::NOT_MODIFIED, "Not Modified"),
+        Error::PreconditionFailed { .. } => (
+            "PreconditionFailed",
+            StatusCode::PRECONDITION_FAILED,
+            CONDITION,
+        ),
+        Error::RangeNotSatisfiable { .. } => ("InvalidRange", UNSATISFIABLE, RANGE),
+        Error::PartNotFound { .. } => ("InvalidPartNumber", UNSATISFIABLE, NO_PART),
+        Error::Payload(PayloadError::Md5) => ("BadDigest", BAD, WRONG_MD5),
+        Error::Payload(PayloadError::ChecksumMissing(_)) => {
+            ("MalformedTrailerError", BAD, WRONG_TRAILER)
+        }
+        Error::Payload(PayloadError::TooLarge { .. }) => ("EntityTooLarge", BAD, TOO_LARGE),
+        Error::Payload(PayloadError::Length { .. }) | Error::Source(_) => {
+            ("IncompleteBody", BAD, INCOMPLETE)
+        }
+        Error::UploadNotFound(_) => ("NoSuchUpload", MISSING, NO_UPLOAD),
+        Error::PartNumber => ("InvalidArgument", BAD, PART_NUMBER),
+        Error::InvalidPart { .. } => ("InvalidPart", BAD, INVALID_PART),
+        Error::PartOrder => ("InvalidPartOrder", BAD, PART_ORDER),
+        Error::NoParts => ("MalformedXML", BAD, MALFORMED),
+        Error::PartTooSmall { .. } => ("EntityTooSmall", BAD, TOO_SMALL),
+        Error::Name(InvalidName::Key | InvalidName::Uri(_))
+        | Error::WrongLocation { .. }
+        | Error::Payload(PayloadError::Checksum(_))
+        | Error::ChecksumType { .. }
+        | Error::ChecksumCoverage(_)
+        | Error::Blob(_)
+        | Error::Meta(_) => {
+            let (code, status) = table(error.kind());
+            (code, status, code)
+        }
     }
+}
+
+fn wrong_location(asked: &str) -> Fault {
     let asked = if asked.is_empty() {
         "unspecified"
     } else {
@@ -162,83 +177,41 @@ fn wrong_location(asked: &str, region: &str) -> Fault {
     Fault::new("IllegalLocationConstraintException", BAD, text)
 }
 
-fn of_object(error: &Error) -> Fault {
-    match error {
-        Error::NotModified(object) => {
-            let fault = Fault::new("NotModified", StatusCode::NOT_MODIFIED, "Not Modified");
-            fault
-                .with_header(ETAG, &format!("\"{}\"", object.etag))
-                .with_header(LAST_MODIFIED, &object.modified_at.http_date())
-        }
-        Error::PreconditionFailed { condition } => {
-            let text = "At least one of the pre-conditions you specified did not hold";
-            let status = StatusCode::PRECONDITION_FAILED;
-            Fault::new("PreconditionFailed", status, text).with("Condition", *condition)
-        }
-        Error::RangeNotSatisfiable { size } => {
-            let text = "The requested range is not satisfiable";
-            Fault::new("InvalidRange", StatusCode::RANGE_NOT_SATISFIABLE, text)
-                .with("ActualObjectSize", *size)
-                .with_header(CONTENT_RANGE, &format!("bytes */{size}"))
-        }
-        Error::PartNotFound { number } => {
-            let text = "The requested partnumber is not satisfiable";
-            Fault::new("InvalidPartNumber", StatusCode::RANGE_NOT_SATISFIABLE, text)
-                .with("PartNumberRequested", *number)
-        }
-        Error::KeyNotFound(key) => {
-            let text = "The specified key does not exist.";
-            Fault::new("NoSuchKey", StatusCode::NOT_FOUND, text).with("Key", key.as_str())
-        }
-        other => Fault::of(table, other.kind(), other),
-    }
+fn checksum_type(expected: Option<Algorithm>, found: Option<Algorithm>) -> Fault {
+    let name = |algorithm: Option<Algorithm>| {
+        algorithm.map_or("null".to_owned(), |known| known.name().to_ascii_lowercase())
+    };
+    let (expected, found) = (name(expected), name(found));
+    invalid_request(format!(
+        "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual checksum \
+         Type: {found}"
+    ))
 }
 
-fn of_upload(error: &Error) -> Fault {
-    match error {
-        Error::UploadNotFound(id) => {
-            let text = "The specified upload does not exist. The upload ID may be invalid, or the \
-                        upload may have been aborted or completed.";
-            Fault::new("NoSuchUpload", StatusCode::NOT_FOUND, text).with("UploadId", id.as_str())
-        }
-        Error::PartNumber => {
-            let text = "Part number must be an integer between 1 and 10000, inclusive";
-            Fault::new("InvalidArgument", BAD, text).with("ArgumentName", "partNumber")
-        }
-        Error::InvalidPart { number } => {
-            let text = "One or more of the specified parts could not be found.  The part may not \
-                        have been uploaded, or the specified entity tag may not match the part's \
-                        entity tag.";
-            Fault::new("InvalidPart", BAD, text).with("PartNumber", *number)
-        }
-        Error::PartOrder => {
-            let text = "The list of parts was not in ascending order. Parts must be ordered by \
-                        part number.";
-            Fault::new("InvalidPartOrder", BAD, text)
-        }
-        Error::NoParts => {
-            let text = "The XML you provided was not well-formed or did not validate against our \
-                        published schema";
-            Fault::new("MalformedXML", BAD, text)
-        }
-        Error::PartTooSmall { number, size, etag } => {
-            let text = "Your proposed upload is smaller than the minimum allowed size";
-            Fault::new("EntityTooSmall", BAD, text)
-                .with("ProposedSize", *size)
-                .with("MinSizeAllowed", 5 << 20)
-                .with("PartNumber", *number)
-                .with("ETag", etag.as_str())
-        }
-        Error::ChecksumType { expected, found } => {
-            let name = |algorithm: &Option<sightline_objects::Algorithm>| {
-                algorithm.map_or("null".to_owned(), |known| known.name().to_ascii_lowercase())
-            };
-            let (expected, found) = (name(expected), name(found));
-            invalid_request(format!(
-                "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual \
-                 checksum Type: {found}"
-            ))
-        }
-        other => invalid_request(other.to_string()),
-    }
-}
+const INVALID_BUCKET: &str = "The specified bucket is not valid.";
+const KEY_TOO_LONG: &str = "Your key is too long";
+const NO_BUCKET: &str = "The specified bucket does not exist";
+const YOUR_BUCKET: &str =
+    "Your previous request to create the named bucket succeeded and you already own it.";
+const NOT_EMPTY: &str = "The bucket you tried to delete is not empty";
+const NO_KEY: &str = "The specified key does not exist.";
+const CONDITION: &str = "At least one of the pre-conditions you specified did not hold";
+const RANGE: &str = "The requested range is not satisfiable";
+const NO_PART: &str = "The requested partnumber is not satisfiable";
+const WRONG_MD5: &str = "The Content-MD5 you specified did not match what we received.";
+const WRONG_TRAILER: &str = "The request contained trailing data that was not well-formed or did \
+                             not conform to our published schema.";
+const TOO_LARGE: &str = "Your proposed upload exceeds the maximum allowed size";
+const TOO_SMALL: &str = "Your proposed upload is smaller than the minimum allowed size";
+const INCOMPLETE: &str =
+    "You did not provide the number of bytes specified by the Content-Length HTTP header";
+const NO_UPLOAD: &str = "The specified upload does not exist. The upload ID may be invalid, or \
+                         the upload may have been aborted or completed.";
+const PART_NUMBER: &str = "Part number must be an integer between 1 and 10000, inclusive";
+const INVALID_PART: &str = "One or more of the specified parts could not be found.  The part may \
+                            not have been uploaded, or the specified entity tag may not match \
+                            the part's entity tag.";
+const PART_ORDER: &str = "The list of parts was not in ascending order. Parts must be ordered by \
+                          part number.";
+const MALFORMED: &str =
+    "The XML you provided was not well-formed or did not validate against our published schema";

@@ -33,7 +33,7 @@ pub struct App {
 #[must_use]
 pub fn operations(app: &Arc<App>, identity: &Identity, meta: &Meta) -> Operations {
     let mut on = Operations::new(&s3::SERVICE, faults::table, identity.clone(), meta.clone());
-    on.serve::<s3::CreateBucket, _, _, _>(app, bucket::create);
+    on.serve::<bucket::Create, _, _, _>(app, bucket::create);
     on.serve::<s3::GetBucketLocation, _, _, _>(app, bucket::location);
     on.serve::<s3::HeadBucket, _, _, _>(app, bucket::head);
     on.serve::<s3::ListBuckets, _, _, _>(app, bucket::list);

@@ -1,7 +1,7 @@
 //! A failure on its way to the caller.
 
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use sightline_types::ErrorKind;
 use sightline_wire::protocol::ErrorAnswer;
@@ -21,7 +21,7 @@ pub struct Fault {
     /// Further members of the error's body, such as S3's `Key`.
     pub details: Map<String, Value>,
     /// Headers that belong to the failure, such as the `ETag` of what has not changed.
-    pub headers: HeaderMap,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Fault {
@@ -33,7 +33,7 @@ impl Fault {
             status,
             message: message.into(),
             details: Map::new(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -67,7 +67,7 @@ impl Fault {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
+            self.headers.push((name, value));
         }
         self
     }

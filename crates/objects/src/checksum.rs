@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn full_object_checksums_of_parts_are_those_of_the_whole() {
-        let bytes: Vec<u8> = (0..10_000_u32).map(|n| (n * n >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..10_000_u32).map(|n| ((n * n) >> 3) as u8).collect();
         for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
             let pieces: Vec<_> = bytes.chunks(3_333).collect();
             let sums: Vec<_> = pieces.iter().map(|piece| of(algorithm, piece)).collect();

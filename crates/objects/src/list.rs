@@ -44,7 +44,7 @@ pub enum Position {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// An object, without its attributes.
-    Object(Object),
+    Object(Box<Object>),
     /// What all keys of a group begin with.
     CommonPrefix(String),
 }
@@ -205,7 +205,7 @@ impl Page<'_> {
                 return ControlFlow::Continue(Next::Seek(next));
             }
             next = following(object.key.as_str());
-            self.listing.entries.push(Entry::Object(object));
+            self.listing.entries.push(Entry::Object(Box::new(object)));
         }
         ControlFlow::Continue(Next::GoOn(next))
     }

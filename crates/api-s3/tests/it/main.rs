@@ -1,1 +1,12 @@
-//! Requests in, answers out.
+//! Requests in, answers out, through the same table and wrapper that the server uses.
+
+#[cfg(test)]
+mod bucket;
+#[cfg(test)]
+mod list;
+#[cfg(test)]
+mod multipart;
+#[cfg(test)]
+mod object;
+#[cfg(test)]
+mod world;

@@ -276,82 +276,84 @@ async fn of_many_first_writers_one_wins() {
     world.try_put(right, Payload::whole("x")).await.unwrap();
 }
 
+/// The CRC-32 of `hello` is `NhCmhg==` in Base64, by zlib.
+fn crc(text: &str) -> Declared {
+    Declared::Value(Checksum::parse(Algorithm::Crc32, text).unwrap())
+}
+
+fn trailing_crc(text: Option<&str>) -> Declared {
+    let trailer = Trailer::default();
+    if let Some(text) = text {
+        trailer.set(text.to_owned());
+    }
+    Declared::Trailing(Algorithm::Crc32, trailer)
+}
+
+fn hello(md5: Option<[u8; 16]>, length: Option<u64>, checksum: Declared) -> Payload {
+    Payload {
+        md5,
+        length,
+        checksum,
+        ..Payload::whole("hello")
+    }
+}
+
 #[tokio::test]
 async fn bytes_that_are_not_what_was_declared_are_not_stored() {
     let world = World::with_bucket().await;
     world.put("k", b"before").await;
-    let crc = |text| Checksum::parse(Algorithm::Crc32, text).unwrap();
-    let trailer = |text: Option<&str>| {
-        let trailer = Trailer::default();
-        if let Some(text) = text {
-            trailer.set(text.to_owned());
-        }
-        Declared::Trailing(Algorithm::Crc32, trailer)
-    };
-    // The CRC-32 of `hello` is NhCmhg== in Base64 (zlib.crc32).
-    let whole = || Payload::whole("hello");
-    let broken = failing_source(vec![Bytes::from("hel")]);
+    let wrong_crc = PayloadError::Checksum(Algorithm::Crc32);
+    let missing_crc = PayloadError::ChecksumMissing(Algorithm::Crc32);
+    let nothing = || Declared::Nothing;
     let cases = [
+        (hello(Some([0; 16]), None, nothing()), PayloadError::Md5),
         (
-            Payload {
-                md5: Some([0; 16]),
-                ..whole()
-            },
-            Some(PayloadError::Md5),
+            hello(None, Some(6), nothing()),
+            PayloadError::Length { declared: 6 },
         ),
         (
-            Payload {
-                length: Some(6),
-                ..whole()
-            },
-            Some(PayloadError::Length { declared: 6 }),
+            hello(None, Some(4), nothing()),
+            PayloadError::Length { declared: 4 },
         ),
+        (hello(None, None, crc("AAAAAA==")), wrong_crc.clone()),
+        (hello(None, None, trailing_crc(Some("AAAAAA=="))), wrong_crc),
         (
-            Payload {
-                checksum: Declared::Value(crc("AAAAAA==")),
-                ..whole()
-            },
-            Some(PayloadError::Checksum(Algorithm::Crc32)),
+            hello(None, None, trailing_crc(Some("gibberish"))),
+            missing_crc.clone(),
         ),
-        (
-            Payload {
-                checksum: trailer(Some("AAAAAA==")),
-                ..whole()
-            },
-            Some(PayloadError::Checksum(Algorithm::Crc32)),
-        ),
-        (
-            Payload {
-                checksum: trailer(None),
-                ..whole()
-            },
-            Some(PayloadError::ChecksumMissing(Algorithm::Crc32)),
-        ),
-        (Payload::new(broken), None),
+        (hello(None, None, trailing_crc(None)), missing_crc),
     ];
     for (payload, expected) in cases {
-        match (world.try_put(new("k"), payload).await, expected) {
-            (Err(Error::Payload(found)), Some(expected)) => assert_eq!(found, expected),
-            (Err(Error::Source(error)), None) => {
-                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-            }
-            (other, expected) => panic!("{other:?} instead of {expected:?}"),
+        match world.try_put(new("k"), payload).await {
+            Err(Error::Payload(found)) => assert_eq!(found, expected),
+            other => panic!("{other:?} instead of {expected:?}"),
         }
         assert_eq!(world.get("k").await, b"before");
         assert_eq!(world.blob_count().await, 1);
     }
-    for checksum in [Declared::Value(crc("NhCmhg==")), trailer(Some("NhCmhg=="))] {
-        let payload = Payload {
-            checksum,
-            length: Some(5),
-            ..whole()
-        };
-        let put = world.try_put(new("k"), payload).await.unwrap();
+    for checksum in [crc("NhCmhg=="), trailing_crc(Some("NhCmhg=="))] {
+        let put = world
+            .try_put(new("k"), hello(None, Some(5), checksum))
+            .await
+            .unwrap();
         assert_eq!(
             put.checksum.map(|sum| sum.text()).as_deref(),
             Some("NhCmhg==")
         );
     }
+}
+
+#[tokio::test]
+async fn bytes_that_break_off_are_not_stored() {
+    let world = World::with_bucket().await;
+    world.put("k", b"before").await;
+    let broken = Payload::new(failing_source(vec![Bytes::from("hel")]));
+    match world.try_put(new("k"), broken).await {
+        Err(Error::Source(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.get("k").await, b"before");
+    assert_eq!(world.blob_count().await, 1);
 }
 
 #[tokio::test]
