@@ -60,9 +60,13 @@ impl std::fmt::Display for HostName {
 /// A directory or file of the host shown inside an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Where it lies on the host; the launcher may change its owner when `writable`.
+    /// Where it lies on the host.
+    ///
+    /// When `writable`, the launcher may change the owner of everything in it and copies files
+    /// that have other names elsewhere. Otherwise others must be able to read it, and in either
+    /// case to pass every directory above it.
     pub host: PathBuf,
-    /// Absolute path inside. Later mounts may lie inside earlier ones.
+    /// Absolute path inside, at or below `/opt/ml`. Later mounts may lie inside earlier ones.
     pub inside: String,
     /// Whether the instance may write to it.
     pub writable: bool,
@@ -84,7 +88,7 @@ pub enum Network {
     None,
     /// The same, and the server's API through this unix socket at `http://127.0.0.1:{port}`.
     Api {
-        /// Where the server listens for this job.
+        /// Where the server listens for this job; the launcher makes the job's user its owner.
         socket: PathBuf,
         /// The port on the instance's own loopback interface.
         port: u16,
@@ -117,7 +121,8 @@ pub struct LaunchSpec {
     pub command: Command,
     /// The instances with their own mounts, in order of their numbers.
     pub instances: Vec<(HostName, Vec<Mount>)>,
-    /// The whole environment of the program; nothing of the server's own is added.
+    /// The environment of the program. The launcher adds `PATH` and `HOME` unless they are
+    /// here, and nothing of the server's own.
     pub variables: Vec<(String, String)>,
     /// Working directory inside.
     pub working_directory: String,
@@ -130,6 +135,9 @@ pub struct LaunchSpec {
 }
 
 /// Receives the lines of all instances of a job.
+///
+/// The launcher's own lines come first and begin with `[sightline]`: what runs, on what, how far
+/// it is isolated and how its limits are enforced.
 #[async_trait]
 pub trait InstanceLog: Send + Sync {
     /// Takes one line without its line break. Waiting here slows the instance down.

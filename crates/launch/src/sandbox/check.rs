@@ -15,6 +15,8 @@ const VARIABLES_MAX: usize = 1024;
 const MOUNTS_MAX: usize = 512;
 /// Linux refuses a single argument or variable beyond 128 KiB.
 const TEXT_BYTES_MAX: usize = 128 * 1024 - 1;
+/// bubblewrap itself is given a dozen descriptors.
+const OPEN_FILES_MIN: u32 = 32;
 const INSTANCES_MAX: usize = 256;
 
 /// Refuses a specification that is not well formed.
@@ -48,6 +50,11 @@ pub(super) fn spec(spec: &LaunchSpec) -> Result<(), LaunchError> {
     let limits = &spec.limits;
     if limits.memory_bytes == 0 || limits.cpu_milli == 0 || limits.processes == 0 {
         return refuse("memory, processor and process limits must be above zero");
+    }
+    if limits.open_files < OPEN_FILES_MIN {
+        return refuse(&format!(
+            "an instance needs at least {OPEN_FILES_MIN} open files"
+        ));
     }
     Ok(())
 }

@@ -35,6 +35,15 @@ pub(super) fn hand_over(root: &Path, uid: Option<u32>) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets only the job's user connect to `socket`.
+pub(super) fn hand_over_socket(socket: &Path, uid: Option<u32>) -> io::Result<()> {
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    match uid {
+        Some(uid) => lchown(socket, Some(uid), Some(uid)),
+        None => Ok(()),
+    }
+}
+
 /// Gives `path` an inode of its own.
 fn separate(path: &Path) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();

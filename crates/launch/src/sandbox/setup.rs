@@ -81,6 +81,12 @@ impl Setup {
         let interpreter = interpreter::locate(&spec.environment.path)?;
         let user = self.lend_user()?;
         let uid = user.as_ref().map(UidLease::uid);
+        for (host, mounts) in &spec.instances {
+            let plan = self.plan(spec, host, mounts, &interpreter);
+            for source in arguments::sources(&plan) {
+                reachable(&source, uid)?;
+            }
+        }
         for (_, mounts) in &spec.instances {
             mount_points::make(mounts)?;
             directory_exists(mounts, &spec.working_directory)?;
@@ -91,16 +97,9 @@ impl Setup {
                     .map_err(system("hand a directory over to the job"))?;
             }
         }
-        if let (Network::Api { socket, .. }, Some(uid)) = (&spec.network, uid) {
-            std::os::unix::fs::lchown(socket, Some(uid), Some(uid))
+        if let Network::Api { socket, .. } = &spec.network {
+            ownership::hand_over_socket(socket, uid)
                 .map_err(system("hand the API's socket over to the job"))?;
-        }
-        let reader = uid.unwrap_or_else(|| rustix::process::geteuid().as_raw());
-        for (host, mounts) in &spec.instances {
-            let plan = self.plan(spec, host, mounts, &interpreter);
-            for source in arguments::sources(&plan) {
-                reachable(&source, reader)?;
-            }
         }
         Ok(Ready { interpreter, user })
     }
@@ -355,11 +354,18 @@ fn limit_processes(first: u32, limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
+/// bubblewrap makes the directories down to a mount, and none beside it.
 fn directory_exists(mounts: &[Mount], inside: &str) -> Result<(), LaunchError> {
-    let Some(host) = check::on_host(mounts, inside) else {
-        return Ok(());
+    let exists = match check::on_host(mounts, inside) {
+        Some(host) => host.is_dir(),
+        None => {
+            let above = |mount: &Mount| Path::new(&mount.inside).starts_with(inside);
+            !Path::new(inside).starts_with(check::JOB_ROOT)
+                || inside == check::JOB_ROOT
+                || mounts.iter().any(above)
+        }
     };
-    if host.is_dir() {
+    if exists {
         return Ok(());
     }
     Err(LaunchError::Refused(format!(
@@ -367,14 +373,19 @@ fn directory_exists(mounts: &[Mount], inside: &str) -> Result<(), LaunchError> {
     )))
 }
 
-fn reachable(source: &Path, uid: u32) -> Result<(), LaunchError> {
-    let Some(obstacle) = ownership::obstacle(source, uid) else {
-        return Ok(());
+/// An ordinary server shows what it can reach itself; a job's own user may reach less.
+fn reachable(source: &Path, uid: Option<u32>) -> Result<(), LaunchError> {
+    let shown = source.display();
+    let why = match uid.map(|uid| (uid, ownership::obstacle(source, uid))) {
+        Some((_, None)) => return Ok(()),
+        Some((uid, Some(obstacle))) => {
+            format!("{} is missing or closed to user {uid}", obstacle.display())
+        }
+        None if source.exists() => return Ok(()),
+        None => "it is missing".to_owned(),
     };
     Err(LaunchError::Refused(format!(
-        "{} cannot be shown to the job: {} is missing or closed to user {uid}",
-        source.display(),
-        obstacle.display()
+        "{shown} cannot be shown to the job: {why}"
     )))
 }
 

@@ -1,6 +1,7 @@
 //! The one way out: the server's API, through a socket that belongs to the job.
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::thread;
 
@@ -61,6 +62,13 @@ async fn a_job_with_the_api_reaches_that_and_nothing_else() {
     for request in server.join().unwrap() {
         assert!(request.starts_with("GET /x HTTP/1.1"), "{request}");
     }
+    let mode = rig
+        .path("api.sock")
+        .metadata()
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600, "nobody else may use the job's socket");
     let preamble = lines.of(2).join("\n");
     assert!(
         preamble.contains("except the server's API at http://127.0.0.1:7070"),

@@ -61,6 +61,10 @@ async fn paths_and_names_that_are_not_plain_are_refused() {
     .await;
     refusal(&rig, |spec| spec.command = Command::Program(Vec::new())).await;
     refusal(&rig, |spec| spec.instances.clear()).await;
+    refusal(&rig, |spec| spec.limits.open_files = 4).await;
+    let absent = rig.path("absent");
+    let why = refusal(&rig, |spec| spec.instances[0].1[1].host = absent).await;
+    assert!(why.contains("missing"), "{why}");
 }
 
 #[tokio::test]
