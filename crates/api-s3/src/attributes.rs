@@ -79,8 +79,11 @@ macro_rules! expect_plain_write {
 
 pub(crate) use {attributes_of, expect_plain_write};
 
-/// Accepts the one storage class, the owner's access and S3's own encryption, which every object
-/// of S3 has by default.
+/// Accepts the one storage class, the owner's access, and encryption with keys of the server's
+/// own choice, which the SDK asks for whenever it uploads code.
+///
+/// The server does not encrypt objects, and its answers do not say that it did; what protects
+/// them at rest is the data directory. A caller who names a key is refused.
 pub(crate) fn expect_plain(
     acl: Option<ObjectCannedACL>,
     storage_class: Option<StorageClass>,
@@ -99,7 +102,8 @@ pub(crate) fn expect_plain(
         let text = "The storage class you specified is not valid";
         return Err(Fault::new("InvalidStorageClass", bad, text));
     }
-    let managed = encryption.is_some_and(|kind| kind != ServerSideEncryption::Aes256);
+    let own_keys = [ServerSideEncryption::Aes256, ServerSideEncryption::AwsKms];
+    let managed = encryption.is_some_and(|kind| !own_keys.contains(&kind));
     crate::request::refuse_unserved(&[("x-amz-server-side-encryption", managed)])
 }
 

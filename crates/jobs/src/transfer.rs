@@ -68,7 +68,7 @@ pub(crate) async fn list(
         };
         query.after = page.next();
         objects.extend(page.entries.into_iter().filter_map(|entry| match entry {
-            Entry::Object(object) => Some(object),
+            Entry::Object(object) => Some(*object),
             Entry::CommonPrefix(_) => None,
         }));
         if OBJECTS_MAX < objects.len() {

@@ -18,8 +18,9 @@ use sightline_wire::limits::DOCUMENT_BYTES_MAX;
 use sightline_wire::protocol;
 use sightline_wire::route::{self, Match};
 use sightline_wire::schema::{Protocol, Unserved};
-use sightline_wire::sigv4::{Answer, Family, Presented, SecretKey, SigV4Error, Verified, sha256};
+use sightline_wire::sigv4::{Answer, Family, SecretKey, SigV4Error};
 
+use crate::claim::{Claim, Proof};
 use crate::payload::{checked, fault_of};
 
 /// Characters of a client's name that are kept.
@@ -72,26 +73,26 @@ impl FrontDoor {
     /// Answers one request that came from `source`: an address, or a job's own socket.
     pub async fn answer(&self, request: http::Request<Body>, source: &str) -> Response<Body> {
         let request_id = RequestId::random();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         if let Some(response) = probe(&parts) {
             return response;
         }
-        let presented = match Presented::parse(&parts) {
-            Ok(Some(presented)) => presented,
+        let claim = match Claim::parse(&mut parts) {
+            Ok(Some(claim)) => claim,
             Ok(None) => return self.unsigned(&parts, &SigV4Error::Missing, &request_id),
             Err(error) => return self.unsigned(&parts, &error, &request_id),
         };
-        let routed = match self.route(&presented, parts, body).await {
+        let routed = match self.route(claim.service(), parts, body).await {
             Ok(routed) => routed,
             Err(refused) => return refused.answer(&request_id),
         };
-        match self.believe(&presented, &routed) {
-            Ok((key, verified)) => {
-                self.carry_out(routed, &key, &verified, source, request_id)
+        match self.believe(&claim, &routed) {
+            Ok((key, proof)) => {
+                self.carry_out(routed, &key, &proof, source, request_id)
                     .await
             }
             Err(error) => {
-                let key = &presented.credential.access_key_id;
+                let key = claim.access_key_id();
                 tracing::warn!(%error, %key, source, "a signature was refused");
                 let answer = answer_of(&error, routed.protocol);
                 routed
@@ -104,11 +105,10 @@ impl FrontDoor {
     /// Finds out what a request asks for, and reads its body if that is a document.
     async fn route(
         &self,
-        presented: &Presented,
+        signed_for: &str,
         parts: Parts,
         body: Body,
     ) -> Result<Routed<'_>, Refused> {
-        let signed_for = &*presented.credential.service;
         let of_service = |operations: &&Operations| operations.service().signing_name == signed_for;
         let services: Vec<&Operations> = self.services.iter().filter(of_service).collect();
         let Some(first) = services.first().copied() else {
@@ -155,14 +155,14 @@ impl FrontDoor {
     /// Verifies the signature with the key that it names.
     fn believe(
         &self,
-        presented: &Presented,
+        claim: &Claim,
         routed: &Routed<'_>,
-    ) -> Result<(Arc<AccessKey>, Verified), SigV4Error> {
+    ) -> Result<(Arc<AccessKey>, Proof), SigV4Error> {
         let now = self.clock.now();
         let service = routed.operations.service();
         let home = self.identity.region().as_str();
-        presented.expect_scope(service.signing_name, &[home, GLOBAL_REGION])?;
-        let id = &*presented.credential.access_key_id;
+        claim.expect_scope(service.signing_name, &[home, GLOBAL_REGION])?;
+        let id = claim.access_key_id();
         let key = self
             .identity
             .key(id)
@@ -170,20 +170,20 @@ impl FrontDoor {
                 access_key_id: id.to_owned(),
             })?;
         let secret = SecretKey::new(key.secret.reveal());
-        let hash = match &routed.body {
-            Arrived::Whole(bytes) => Some(sha256(bytes)),
+        let whole = match &routed.body {
+            Arrived::Whole(bytes) => Some(bytes),
             Arrived::Streaming(_) => None,
         };
-        let verified = presented.verify(&routed.parts, hash.as_ref(), &secret, now)?;
-        check_session(&key, presented, now)?;
-        Ok((key, verified))
+        let proof = claim.verify(&routed.parts, whole, &secret, now)?;
+        check_session(&key, claim, now)?;
+        Ok((key, proof))
     }
 
     async fn carry_out(
         &self,
         routed: Routed<'_>,
         key: &AccessKey,
-        verified: &Verified,
+        proof: &Proof,
         source: &str,
         request_id: RequestId,
     ) -> Response<Body> {
@@ -209,7 +209,7 @@ impl FrontDoor {
         };
         let (document, payload) = match body {
             Arrived::Whole(bytes) => (bytes, empty()),
-            Arrived::Streaming(body) => match checked(verified, &parts.headers, body) {
+            Arrived::Streaming(body) => match checked(proof, &parts.headers, body) {
                 Ok(payload) => (Bytes::new(), payload),
                 Err(error) => {
                     return operations.refuse(protocol, fault_of(error.s3()), &cx.request_id);
@@ -291,7 +291,12 @@ impl FrontDoor {
 
     /// Answers a request that is not signed, or not readably so, in the protocol it seems to be.
     fn unsigned(&self, parts: &Parts, error: &SigV4Error, id: &RequestId) -> Response<Body> {
-        let protocol = guess_protocol(parts);
+        // Version 2 is S3's alone, whatever the content type says.
+        let protocol = if matches!(error, SigV4Error::Version2(_)) {
+            Protocol::RestXml
+        } else {
+            guess_protocol(parts)
+        };
         let answer = answer_of(error, protocol);
         encode(protocol, fault_of(answer), id)
     }
@@ -407,11 +412,11 @@ async fn whole(operations: &Operations, protocol: Protocol, body: Body) -> Resul
 }
 
 /// A temporary key needs its token with each request, and ends.
-fn check_session(key: &AccessKey, presented: &Presented, now: Timestamp) -> Result<(), SigV4Error> {
+fn check_session(key: &AccessKey, claim: &Claim, now: Timestamp) -> Result<(), SigV4Error> {
     if key.expires_at.is_some_and(|end| end < now) {
         return Err(SigV4Error::TokenExpired);
     }
-    let holds = match (&key.session_token, &presented.session_token) {
+    let holds = match (&key.session_token, claim.session_token()) {
         (None, None) => true,
         (Some(issued), Some(token)) => token.matches(issued.reveal()),
         (None, Some(_)) | (Some(_), None) => false,

@@ -5,6 +5,7 @@
 //! what happens to a request.
 
 mod app;
+mod claim;
 mod data_dir;
 mod front_door;
 mod listener;

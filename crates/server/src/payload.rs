@@ -13,7 +13,9 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use sightline_api::{Body, BodyFault, Fault, pieces};
 use sightline_wire::chunked::{ChunkedError, Decoder};
-use sightline_wire::sigv4::{Answer, PayloadHasher, Verified};
+use sightline_wire::sigv4::{Answer, PayloadHasher};
+
+use crate::claim::Proof;
 
 /// The fault with which an answer of the signature code is given.
 pub(crate) fn fault_of(answer: Answer) -> Fault {
@@ -26,14 +28,18 @@ pub(crate) fn fault_of(answer: Answer) -> Fault {
 
 /// The payload of a request whose head is verified, without `aws-chunked` framing.
 pub(crate) fn checked(
-    verified: &Verified,
+    proof: &Proof,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Body, ChunkedError> {
-    match Decoder::of(verified, headers)? {
-        Some(decoder) => Ok(unframed(decoder, body)),
-        None => Ok(hashed(PayloadHasher::new(verified.payload), body)),
-    }
+    let payload = match proof {
+        Proof::V4(verified) => match Decoder::of(verified, headers)? {
+            Some(decoder) => return Ok(unframed(decoder, body)),
+            None => verified.payload,
+        },
+        Proof::V2(payload) => *payload,
+    };
+    Ok(hashed(PayloadHasher::new(payload), body))
 }
 
 fn hashed(hasher: PayloadHasher, body: Body) -> Body {

@@ -29,11 +29,15 @@ pub(crate) struct Service {
     target_prefix: &'static str,
 }
 
-pub(crate) const SAGEMAKER: Service =
-    Service { signing_name: "sagemaker", target_prefix: "SageMaker" };
+pub(crate) const SAGEMAKER: Service = Service {
+    signing_name: "sagemaker",
+    target_prefix: "SageMaker",
+};
 
-pub(crate) const LOGS: Service =
-    Service { signing_name: "logs", target_prefix: "Logs_20140328" };
+pub(crate) const LOGS: Service = Service {
+    signing_name: "logs",
+    target_prefix: "Logs_20140328",
+};
 
 impl Client {
     /// A client of the server that runs on a data directory.
@@ -43,7 +47,11 @@ impl Client {
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
             .build();
-        Ok(Self { server, key, agent: config.into() })
+        Ok(Self {
+            server,
+            key,
+            agent: config.into(),
+        })
     }
 
     /// Calls an operation with a document and gives the answer's.
@@ -51,7 +59,10 @@ impl Client {
         let body = input.to_string();
         let request = http::Request::post(&self.server.endpoint)
             .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("{}.{operation}", service.target_prefix))
+            .header(
+                "x-amz-target",
+                format!("{}.{operation}", service.target_prefix),
+            )
             .body(())?;
         let (mut parts, ()) = request.into_parts();
         let secret = SecretKey::new(self.key.secret_access_key.as_str());

@@ -55,7 +55,9 @@ pub(crate) struct Keys {
 
 /// The running server of a data directory and the key to it.
 pub(crate) fn find(data_dir: &Path) -> Result<(ServerFile, Credentials)> {
-    let server = sightline_server::read_server(data_dir).ok().filter(is_alive);
+    let server = sightline_server::read_server(data_dir)
+        .ok()
+        .filter(is_alive);
     let Some(server) = server else {
         let data_dir = data_dir.display();
         bail!(
@@ -66,10 +68,15 @@ pub(crate) fn find(data_dir: &Path) -> Result<(ServerFile, Credentials)> {
 }
 
 fn is_alive(server: &ServerFile) -> bool {
-    let pid = i32::try_from(server.pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(server.pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     // A process of another user cannot be signalled but is there.
     pid.is_some_and(|pid| {
-        !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+        !matches!(
+            rustix::process::test_kill_process(pid),
+            Err(rustix::io::Errno::SRCH)
+        )
     })
 }
 
@@ -87,7 +94,10 @@ fn variables(data_dir: &Path) -> Result<Vec<(&'static str, OsString)>> {
         ("AWS_SECRET_ACCESS_KEY", key.secret_access_key.into()),
         ("AWS_DEFAULT_REGION", server.region.clone().into()),
         ("AWS_REGION", server.region.into()),
-        ("SAGEMAKER_USER_CONFIG_OVERRIDE", sightline_server::sdk_config(data_dir).into()),
+        (
+            "SAGEMAKER_USER_CONFIG_OVERRIDE",
+            sightline_server::sdk_config(data_dir).into(),
+        ),
         ("PYTHONPATH", python_path),
     ])
 }
@@ -105,7 +115,9 @@ impl Env {
             });
         }
         for (name, value) in variables {
-            let value = value.to_str().context("a path in the environment is not UTF-8")?;
+            let value = value
+                .to_str()
+                .context("a path in the environment is not UTF-8")?;
             say::line(match self.format {
                 Shell::Posix => format!("export {name}={}", posix_quoted(value)),
                 Shell::Fish => format!("set -gx {name} {}", fish_quoted(value)),
@@ -162,7 +174,10 @@ impl Keys {
     pub(crate) fn run(self) -> Result<()> {
         let data_dir = self.data.path()?;
         let key = sightline_server::read_credentials(&data_dir).with_context(|| {
-            format!("{} has no key yet; start a server with: sightline serve", data_dir.display())
+            format!(
+                "{} has no key yet; start a server with: sightline serve",
+                data_dir.display()
+            )
         })?;
         say::line(format!("access key id      {}", key.access_key_id));
         say::line(format!("secret access key  {}", key.secret_access_key));

@@ -35,7 +35,11 @@ impl Progress for Steps {
 
 impl Image {
     pub(crate) fn run(self) -> Result<()> {
-        let Self::Build { image, cache_dir, pythons } = self;
+        let Self::Build {
+            image,
+            cache_dir,
+            pythons,
+        } = self;
         rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let settings = sightline_server::EnvironmentSettings {
@@ -47,9 +51,14 @@ impl Image {
             offline: false,
         };
         let environments = settings.environments(&clock)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         let environment = runtime.block_on(environments.prepare(&image, &Steps))?;
-        say::line(format!("{} on {}", environment.name, environment.interpreter));
+        say::line(format!(
+            "{} on {}",
+            environment.name, environment.interpreter
+        ));
         for sentence in &environment.substitutions {
             say::line(format!("  {sentence}"));
         }

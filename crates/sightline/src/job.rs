@@ -89,11 +89,16 @@ fn list(client: &Client) -> Result<()> {
         return Ok(());
     }
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-    say::line(format!("{:10}  {:10}  {:19}  {:>8}  NAME", "KIND", "STATUS", "CREATED (UTC)", "TOOK"));
+    say::line(format!(
+        "{:10}  {:10}  {:19}  {:>8}  NAME",
+        "KIND", "STATUS", "CREATED (UTC)", "TOOK"
+    ));
     for (created, kind, status, took, name) in rows {
         let created = Timestamp::from_epoch_seconds(created).unwrap_or_default();
         let created = created.format("%Y-%m-%d %H:%M:%S");
-        say::line(format!("{kind:10}  {status:10}  {created:19}  {took:7.1}s  {name}"));
+        say::line(format!(
+            "{kind:10}  {status:10}  {created:19}  {took:7.1}s  {name}"
+        ));
     }
     Ok(())
 }
@@ -144,11 +149,15 @@ fn print_new_lines(
         "logGroupName": kind.log_group,
         "logStreamNamePrefix": format!("{name}/"),
     });
-    let Ok(streams) = client.call(LOGS, "DescribeLogStreams", &input) else { return Ok(()) };
+    let Ok(streams) = client.call(LOGS, "DescribeLogStreams", &input) else {
+        return Ok(());
+    };
     for stream in streams["logStreams"].as_array().into_iter().flatten() {
         let stream = text(&stream["logStreamName"]);
         let instance = stream.rsplit('/').next().unwrap_or_default();
-        let instance = instance.rsplit_once('-').map_or(instance, |(instance, _)| instance);
+        let instance = instance
+            .rsplit_once('-')
+            .map_or(instance, |(instance, _)| instance);
         loop {
             let mut input = json!({
                 "logGroupName": kind.log_group,

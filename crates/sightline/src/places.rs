@@ -29,13 +29,18 @@ impl DataDirOption {
         }
         let base = match variable("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()) {
             Some(base) => PathBuf::from(base),
-            None => home().context("there is no HOME; give --data-dir")?.join(".local/share"),
+            None => home()
+                .context("there is no HOME; give --data-dir")?
+                .join(".local/share"),
         };
         Ok(base.join("sightline"))
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this module is where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module is where the environment is read"
+)]
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -47,7 +52,9 @@ pub(crate) fn home() -> Option<PathBuf> {
 /// The variables that the installer of packages may see.
 pub(crate) fn installer_variables() -> Vec<(OsString, OsString)> {
     let passes = |name: &OsString| name.to_str().is_some_and(passes_to_installer);
-    std::env::vars_os().filter(|(name, _)| passes(name)).collect()
+    std::env::vars_os()
+        .filter(|(name, _)| passes(name))
+        .collect()
 }
 
 /// Where environments are kept.
@@ -60,7 +67,9 @@ pub(crate) fn cache_dir(given: Option<PathBuf>) -> Result<PathBuf> {
     }
     let base = match variable("XDG_CACHE_HOME").filter(|path| Path::new(path).is_absolute()) {
         Some(base) => PathBuf::from(base),
-        None => home().context("there is no HOME; give --cache-dir")?.join(".cache"),
+        None => home()
+            .context("there is no HOME; give --cache-dir")?
+            .join(".cache"),
     };
     Ok(base.join("sightline"))
 }

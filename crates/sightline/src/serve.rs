@@ -18,7 +18,12 @@ const CLIENT_SHIM: &str = include_str!("../client/sitecustomize.py");
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The address to listen at; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070", env = "SIGHTLINE_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7070",
+        env = "SIGHTLINE_LISTEN"
+    )]
     listen: SocketAddr,
     #[command(flatten)]
     data: DataDirOption,
@@ -26,7 +31,12 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "DIR", env = "SIGHTLINE_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
     /// The region that clients sign for: one that AWS's clients know.
-    #[arg(long, value_name = "NAME", default_value = "us-east-1", env = "SIGHTLINE_REGION")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "us-east-1",
+        env = "SIGHTLINE_REGION"
+    )]
     region: String,
     /// An interpreter for environments, before those of the system; may be given several times.
     #[arg(long = "python", value_name = "PATH")]
@@ -58,7 +68,9 @@ impl Serve {
             region: self.region.parse()?,
             client_shim: CLIENT_SHIM,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(async {
             let (end, shutdown) = watch::channel(false);
             let signals = end_on_signal(end)?;
@@ -72,7 +84,10 @@ impl Serve {
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SIGHTLINE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn end_on_signal(end: watch::Sender<bool>) -> Result<tokio::task::JoinHandle<()>> {

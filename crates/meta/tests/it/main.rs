@@ -72,7 +72,7 @@ fn event(name: &'static str, read_only: bool) -> Event {
     let mut event = Event::of(&Arc::new(cx), EventOutcome::Success);
     event.resources.push(ResourceRef {
         kind: "AWS::X".to_owned(),
-        name: format!("thing-{name}"),
+        name: format!("arn:aws:x:::thing/{name}"),
     });
     event
 }
