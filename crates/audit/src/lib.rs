@@ -91,6 +91,9 @@ impl Audit {
             before_seq,
             limit: wanted.limit,
         };
-        Ok(self.meta.read(move |reader| outbox::lookup(reader, &lookup)).await?)
+        Ok(self
+            .meta
+            .read(move |reader| outbox::lookup(reader, &lookup))
+            .await?)
     }
 }

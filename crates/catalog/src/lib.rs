@@ -126,9 +126,16 @@ impl Catalog {
 }
 
 fn must_exist(reader: &Reader<'_>, arn: &Arn) -> Result<(), Error> {
-    if resource::exists(reader, arn)? { Ok(()) } else { Err(Error::NotFound(arn.clone())) }
+    if resource::exists(reader, arn)? {
+        Ok(())
+    } else {
+        Err(Error::NotFound(arn.clone()))
+    }
 }
 
 fn reference(arn: &Arn) -> ResourceRef {
-    ResourceRef { kind: format!("AWS::{}", arn.service()), name: arn.to_string() }
+    ResourceRef {
+        kind: format!("AWS::{}", arn.service()),
+        name: arn.to_string(),
+    }
 }

@@ -290,7 +290,7 @@ async fn what_is_not_served_is_refused_by_name() {
     let cases = [
         (
             "x-amz-server-side-encryption",
-            "aws:kms",
+            "aws:kms:dsse",
             501,
             "NotImplemented",
         ),
