@@ -118,19 +118,21 @@ impl Stage {
 }
 
 impl Drop for Stage {
+    /// Removes the name at once, so that nothing is left whatever happens next.
+    ///
+    /// The system frees the bytes when the file is closed. That can take the disk's time, which
+    /// a request's thread must not wait for.
     fn drop(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        let id = self.id.clone();
-        let remove = move || {
-            let removed = rustix::fs::unlinkat(&open.folders.tmp, id.as_str(), AtFlags::empty());
-            if let Err(errno) = removed {
-                tracing::warn!(blob = id.as_str(), %errno, "an unfinished blob stays until restart");
-            }
+        let Some(Open { folders, file }) = self.open.take() else {
+            return;
         };
-        // Freeing a large file takes the disk's time, which a request's thread must not wait for.
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
-            Err(_) => remove(),
+        let removed = rustix::fs::unlinkat(&folders.tmp, self.id.as_str(), AtFlags::empty());
+        if let Err(errno) = removed {
+            let blob = self.id.as_str();
+            tracing::warn!(blob, %errno, "an unfinished blob stays until restart");
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(file)));
         }
     }
 }

@@ -90,7 +90,7 @@ async fn a_store_that_fails_to_publish_leaves_nothing() {
 }
 
 #[test]
-fn an_unfinished_blob_is_removed_even_after_the_runtime_has_ended() {
+fn an_unfinished_blob_is_removed_although_the_runtime_ends_at_once() {
     let root = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
