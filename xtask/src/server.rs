@@ -95,9 +95,15 @@ impl Server {
         self.process.id()
     }
 
-    /// The end of the server's log.
-    pub(crate) fn last_lines(&self, count: usize) -> String {
-        let said = fs::read_to_string(&self.log).unwrap_or_default();
+    /// How much the server has said so far.
+    pub(crate) fn said_bytes(&self) -> usize {
+        fs::read(&self.log).map_or(0, |said| said.len())
+    }
+
+    /// The last lines that the server has said since.
+    pub(crate) fn last_lines_since(&self, said_bytes: usize, count: usize) -> String {
+        let said = fs::read(&self.log).unwrap_or_default();
+        let said = String::from_utf8_lossy(said.get(said_bytes..).unwrap_or_default());
         let lines: Vec<&str> = said.lines().collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
     }

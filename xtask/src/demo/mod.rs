@@ -149,6 +149,7 @@ impl Demo {
             .current_dir(machine::root())
             .arg(path)
             .env("PYTHONUNBUFFERED", "1");
+        let said_bytes = server.said_bytes();
         let mut lines = Vec::new();
         let status = command::follow(&mut command, |line| {
             self.checks += usize::from(line.starts_with("ok  - "));
@@ -162,13 +163,10 @@ impl Demo {
         if status.success() {
             return Ok(());
         }
-        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-        let tail = server.last_lines(LAST_LINES);
-        Err(anyhow!(
-            "{program} ended with {status}; its last lines:\n{}",
-            last.join("\n")
-        ))
-        .with_context(|| format!("the server's last lines:\n{tail}"))
+        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        let server_said = server.last_lines_since(said_bytes, LAST_LINES);
+        Err(anyhow!("the server said meanwhile:\n{server_said}"))
+            .with_context(|| format!("{program} ended with {status}; its last lines:\n{last}"))
     }
 
     /// Says how to look further, and keeps the server for as long as somebody wants to.
