@@ -29,13 +29,13 @@ pub(crate) fn validation(message: impl Into<String>) -> Fault {
 /// SageMaker answers for a missing job with the code of a wrong request, and each kind of job
 /// with words of its own, which waiters and programs look for.
 pub(crate) fn of_job(error: &Error) -> Fault {
-    match error {
-        Error::NotFound(job) => validation(match job.kind {
-            JobKind::Processing => format!("Could not find requested job with name: {}", job.name),
-            JobKind::Training => "Requested resource not found.".to_owned(),
-        }),
-        other => Fault::of(table, other.kind(), other),
-    }
+    let Error::NotFound(job) = error else {
+        return Fault::of(table, error.kind(), error);
+    };
+    validation(match job.kind {
+        JobKind::Processing => format!("Could not find requested job with name: {}", job.name),
+        JobKind::Training => "Requested resource not found.".to_owned(),
+    })
 }
 
 pub(crate) fn of_catalog(error: &sightline_catalog::Error) -> Fault {

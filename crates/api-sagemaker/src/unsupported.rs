@@ -23,9 +23,10 @@ pub(crate) fn refuse(document: &Value, members: &[&str]) -> Result<(), Fault> {
 /// The values at a dotted path; a list on the way stands for each of its items.
 fn at<'d>(document: &'d Value, path: &str) -> Vec<&'d Value> {
     path.split('.').fold(vec![document], |values, name| {
-        let items = values.into_iter().flat_map(|value| match value {
-            Value::Array(items) => items.iter().collect(),
-            other => vec![other],
+        let items = values.into_iter().flat_map(|value| {
+            value
+                .as_array()
+                .map_or(vec![value], |items| items.iter().collect())
         });
         items.filter_map(|value| value.get(name)).collect()
     })

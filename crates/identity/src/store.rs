@@ -69,7 +69,9 @@ pub(crate) fn initialise(tx: &mut Tx<'_>, seed: &Seed, now: Timestamp) -> Result
     };
     resource::create(tx, role::KIND, &default).map_err(|error| match error {
         resource::ResourceError::Meta(source) => source,
-        other => stored("role", &other),
+        other @ (resource::ResourceError::Exists(_) | resource::ResourceError::InvalidToken) => {
+            stored("role", &other)
+        }
     })?;
     Ok(account)
 }

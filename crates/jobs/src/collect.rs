@@ -56,12 +56,12 @@ impl Written {
                     continue;
                 };
                 let path = format!("{directory}{name}");
-                match kind {
-                    FileType::RegularFile => listing.files.push(path),
-                    FileType::Directory if depth < DEPTH_MAX => {
-                        waiting.push((format!("{path}/"), depth + 1));
-                    }
-                    _ => listing.left_out.push(path),
+                if kind == FileType::RegularFile {
+                    listing.files.push(path);
+                } else if kind == FileType::Directory && depth < DEPTH_MAX {
+                    waiting.push((format!("{path}/"), depth + 1));
+                } else {
+                    listing.left_out.push(path);
                 }
             }
             if FILES_MAX < listing.files.len() {

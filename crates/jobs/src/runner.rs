@@ -45,14 +45,16 @@ impl From<MetaError> for Interrupt {
 impl From<Error> for Interrupt {
     fn from(error: Error) -> Self {
         use sightline_types::ErrorKind;
-        match error {
-            Error::Meta(_) => Self::Broken(error),
-            _ if matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable) => {
-                tracing::error!(error = %chain(&error), "a job failed inside the server");
-                Self::failed(format!("InternalServerError: {}", chain(&error)))
-            }
-            _ => Self::failed(format!("ClientError: {}", chain(&error))),
+        if matches!(error, Error::Meta(_)) {
+            return Self::Broken(error);
         }
+        let ours = matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable);
+        let reason = chain(&error);
+        if ours {
+            tracing::error!(%reason, "a job failed inside the server");
+            return Self::failed(format!("InternalServerError: {reason}"));
+        }
+        Self::failed(format!("ClientError: {reason}"))
     }
 }
 

@@ -146,17 +146,17 @@ async fn fetch(
         .objects
         .get(&permit, &uri.bucket, key, &Wanted::default())
         .await?;
-    let failed = |source: io::Error| match source.kind() {
+    let failed = |source: io::Error| {
         // A key that is also another's directory, and the reverse, cannot both be files.
-        io::ErrorKind::AlreadyExists
-        | io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory => Error::Invalid(format!(
-            "the object {key} cannot be a file beside the others"
-        )),
-        _ => Error::Workspace {
+        if is_clash(&source) {
+            return Error::Invalid(format!(
+                "the object {key} cannot be a file beside the others"
+            ));
+        }
+        Error::Workspace {
             action: "write an input to",
             source,
-        },
+        }
     };
     let mut file = tokio::fs::File::create_new(path).await.map_err(failed)?;
     while let Some(piece) = found.bytes.try_next().await.map_err(failed)? {
@@ -222,18 +222,24 @@ fn file_path(prefix: &str, key: &str) -> Result<Option<PathBuf>, Error> {
 }
 
 fn make(directory: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(directory).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-            let name = directory.display();
-            Error::Invalid(format!(
-                "{name} is the place of both an object and a directory"
-            ))
+    std::fs::create_dir_all(directory).map_err(|source| {
+        if is_clash(&source) {
+            let name = directory.file_name().unwrap_or_default().to_string_lossy();
+            return Error::Invalid(format!(
+                "{name:?} is both an object and a directory of others"
+            ));
         }
-        _ => Error::Workspace {
+        Error::Workspace {
             action: "make a directory in",
             source,
-        },
+        }
     })
+}
+
+/// Whether two objects want to be a file and a directory of one name.
+fn is_clash(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
+    matches!(error.kind(), AlreadyExists | IsADirectory | NotADirectory)
 }
 
 #[cfg(test)]

@@ -70,7 +70,6 @@ macro_rules! from_value {
         $(impl FromValue for $target {
             const NAME: &'static str = $name;
 
-            #[expect(clippy::wildcard_enum_match_arm, reason = "any other form is the error")]
             fn from_value(value: ValueRef<'_>) -> Option<Self> {
                 match value {
                     $pattern => $read,

@@ -17,7 +17,7 @@ pub(crate) enum Claim {
 
 /// A signature that is believed, as far as it says something about the body.
 pub(crate) enum Proof {
-    V4(Verified),
+    V4(Box<Verified>),
     V2(PayloadHash),
 }
 
@@ -72,7 +72,7 @@ impl Claim {
             Self::V4(presented) => {
                 let hash = whole.map(|bytes| sha256(bytes));
                 let verified = presented.verify(parts, hash.as_ref(), secret, now)?;
-                Ok(Proof::V4(verified))
+                Ok(Proof::V4(Box::new(verified)))
             }
             Self::V2(presented) => {
                 presented.verify(secret, now)?;

@@ -1,5 +1,7 @@
 //! Identity over a real store.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The store as engines use it: a real database file in a temporary directory.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
+
 use std::sync::Arc;
 
 use serde_json::json;

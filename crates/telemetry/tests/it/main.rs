@@ -1,5 +1,7 @@
 //! Logs as tailers read them, over a real store.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
+
 use std::sync::Arc;
 
 use sightline_identity::{Identity, Permit};
