@@ -27,16 +27,19 @@ def test_the_program_holds_every_check(article_server, program, checks):
 
 
 def test_nothing_of_the_article_needed_another_server(article_server):
-    """The environment sends telemetry nowhere, and the SDK's own address for STS is redirected."""
+    """The SDK's telemetry is off, and its own address for STS is redirected."""
     program = (
-        "import sagemaker, boto3\n"
-        "from sagemaker import get_execution_role\n"
+        "import sagemaker\n"
+        "from sagemaker.config.config_schema import TELEMETRY_OPT_OUT_PATH as path\n"
         "session = sagemaker.Session()\n"
-        "print(session.default_bucket(), get_execution_role(), session.account_id())\n"
+        "is_off = sagemaker.utils.resolve_value_from_config(None, path, False, session)\n"
+        "role = sagemaker.get_execution_role()\n"
+        "print(is_off, session.default_bucket(), role, session.account_id())\n"
     )
     done = article_server.run(sys.executable, "-c", program)
     assert done.returncode == 0, done.stderr
-    bucket, role, account = done.stdout.split()[-3:]
+    is_off, bucket, role, account = done.stdout.split()[-4:]
+    assert is_off == "True"
     assert account == article_server.account
     assert role == article_server.role
     buckets = article_server.client("s3").list_buckets()["Buckets"]

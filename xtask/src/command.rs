@@ -1,7 +1,8 @@
 //! Commands that a chore runs: followed line by line, and never left behind.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, BufReader};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, PipeReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -9,16 +10,31 @@ use anyhow::{Context, Result};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// Runs a command to its end and hands on each line of its two outputs in the order it wrote them.
-pub(crate) fn follow(command: &mut Command, mut line: impl FnMut(&str)) -> Result<ExitStatus> {
+pub(crate) fn follow(command: &mut Command, line: impl FnMut(&str)) -> Result<ExitStatus> {
     let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    lines_of(command, reader, line)
+}
+
+/// The same for its standard output alone; its errors go to the file.
+pub(crate) fn follow_output(
+    command: &mut Command,
+    errors: File,
+    line: impl FnMut(&str),
+) -> Result<ExitStatus> {
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer).stderr(errors);
+    lines_of(command, reader, line)
+}
+
+fn lines_of(
+    command: &mut Command,
+    reader: PipeReader,
+    mut line: impl FnMut(&str),
+) -> Result<ExitStatus> {
     let name = command.get_program().to_owned();
-    command
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("starting {}", name.display()))?;
+    let child = command.stdin(Stdio::null()).spawn();
+    let mut child = child.with_context(|| format!("starting {}", name.display()))?;
     // Our copies of the writing end must go, or reading would never come to an end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut reader = BufReader::new(reader);

@@ -8,6 +8,7 @@ mod demo;
 mod machine;
 mod say;
 mod server;
+mod text;
 mod tidy;
 
 use std::ffi::OsString;

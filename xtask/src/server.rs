@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{command, machine, say};
+use crate::{command, machine, say, text};
 
 /// A first start makes a database and keys; far more than that is a fault.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -103,9 +103,7 @@ impl Server {
     /// The last lines that the server has said since.
     pub(crate) fn last_lines_since(&self, said_bytes: usize, count: usize) -> String {
         let said = fs::read(&self.log).unwrap_or_default();
-        let said = String::from_utf8_lossy(said.get(said_bytes..).unwrap_or_default());
-        let lines: Vec<&str> = said.lines().collect();
-        lines[lines.len().saturating_sub(count)..].join("\n")
+        text::last_lines(said.get(said_bytes..).unwrap_or_default(), count)
     }
 
     pub(crate) fn data_dir(&self) -> &Path {

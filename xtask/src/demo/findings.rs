@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::say;
 use crate::server::Server;
 
+/// How many kinds of events are named.
+const NAMES_SHOWN: usize = 4;
+
 /// Shows jobs, models, buckets and events, one line each.
 pub(super) fn show(server: &Server, python: &Path) -> Result<()> {
     let aws = python.with_file_name("aws");
@@ -65,7 +68,7 @@ fn size(objects: &[Value]) -> String {
     format!("{} objects, {} kB", objects.len(), bytes.div_ceil(1000))
 }
 
-/// `134 recorded: 59 GetCallerIdentity, 24 PutObject, …`, the most frequent first.
+/// `134 recorded, most of them 59 GetCallerIdentity, 24 PutObject`, the most frequent first.
 fn by_name(events: &[Value]) -> String {
     let mut counts = BTreeMap::<&str, usize>::new();
     for event in events {
@@ -75,9 +78,14 @@ fn by_name(events: &[Value]) -> String {
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let told: Vec<String> = counts
         .iter()
+        .take(NAMES_SHOWN)
         .map(|(name, count)| format!("{count} {name}"))
         .collect();
-    format!("{} recorded: {}", events.len(), told.join(", "))
+    format!(
+        "{} recorded, most of them {}",
+        events.len(),
+        told.join(", ")
+    )
 }
 
 fn text(value: &Value) -> &str {
@@ -120,11 +128,14 @@ mod tests {
 
     #[test]
     fn events_are_counted_by_name() {
-        let events: Vec<Value> = ["A", "B", "B", "C"]
+        let events: Vec<Value> = ["A", "B", "B", "C", "D", "E", "F"]
             .iter()
             .map(|name| json!({ "EventName": name }))
             .collect();
-        assert_eq!(by_name(&events), "4 recorded: 2 B, 1 A, 1 C");
+        assert_eq!(
+            by_name(&events),
+            "7 recorded, most of them 2 B, 1 A, 1 C, 1 D"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: the article's programs against a fresh server, shown step by step.
 
 mod findings;
+mod output;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::server::Server;
-use crate::{command, machine, say};
+use crate::{command, machine, say, text};
+use output::Output;
 
 /// The article's programs, in the order in which they hand results on.
 const PROGRAMS: &[&str] = &["01_processing.py", "02_training.py"];
@@ -141,6 +143,9 @@ impl Demo {
     }
 
     /// Runs one program as a user would, and shows its checks and its jobs' logs as they come.
+    ///
+    /// What it writes to standard error is the SDK talking about itself: it goes to a file, and
+    /// is shown when the program fails.
     fn program(&mut self, server: &Server, program: &str) -> Result<()> {
         let path = Path::new("examples/article").join(program);
         say::line(format!("   $ sightline run -- python {}", path.display()));
@@ -149,21 +154,17 @@ impl Demo {
             .current_dir(machine::root())
             .arg(path)
             .env("PYTHONUNBUFFERED", "1");
+        let errors = self.folder.join(program).with_extension("stderr");
+        let mut output = Output::new(File::create(errors.with_extension("stdout"))?);
         let said_bytes = server.said_bytes();
-        let mut lines = Vec::new();
-        let status = command::follow(&mut command, |line| {
-            self.checks += usize::from(line.starts_with("ok  - "));
-            say::line(shown(line));
-            lines.push(line.to_owned());
+        let status = command::follow_output(&mut command, File::create(&errors)?, |line| {
+            output.take(line);
         })?;
-        fs::write(
-            self.folder.join(program).with_extension("log"),
-            lines.join("\n"),
-        )?;
+        self.checks += output.checks;
         if status.success() {
             return Ok(());
         }
-        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        let last = text::last_lines(&fs::read(&errors)?, LAST_LINES);
         let server_said = server.last_lines_since(said_bytes, LAST_LINES);
         Err(anyhow!("the server said meanwhile:\n{server_said}"))
             .with_context(|| format!("{program} ended with {status}; its last lines:\n{last}"))
@@ -175,7 +176,7 @@ impl Demo {
         say::line(say::green(&format!(
             "\nThe article's programs ran: {checks} checks held, in {took}."
         )));
-        say_how_to_look(&server);
+        say_how_to_look(&server, &self.python);
         if machine::can_answer() {
             say::line("\nThe server runs until you press Enter.");
             io::stdin().lock().read_line(&mut String::new())?;
@@ -186,24 +187,19 @@ impl Demo {
     }
 }
 
-fn say_how_to_look(server: &Server) {
-    let (binary, data_dir) = (machine::binary(), server.data_dir());
-    let (binary, data_dir) = (binary.display(), data_dir.display());
+fn say_how_to_look(server: &Server, python: &Path) {
+    let (binary, root) = (machine::binary(), machine::root());
+    let binary = binary.strip_prefix(&root).unwrap_or(&binary).display();
+    let data_dir = server.data_dir().display();
+    let aws = python.with_file_name("aws");
     say::line("\nTo look further while its server runs (or start it again with the last line):");
     say::line(format!("   {binary} job list --data-dir {data_dir}"));
     say::line(format!(
         "   {binary} job logs -f NAME --data-dir {data_dir}"
     ));
     say::line(format!(
-        "   {binary} run --data-dir {data_dir} -- aws s3 ls"
+        "   {binary} run --data-dir {data_dir} -- {} s3 ls",
+        aws.display()
     ));
     say::line(format!("   {binary} serve --data-dir {data_dir}"));
-}
-
-/// A program's line with its margin: checks stand out, everything else stands back.
-fn shown(line: &str) -> String {
-    match line.strip_prefix("ok  - ") {
-        Some(check) => format!("   {}  - {check}", say::green("ok")),
-        None => format!("      {line}"),
-    }
 }
