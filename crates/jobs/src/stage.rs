@@ -51,8 +51,9 @@ pub(crate) async fn stage(
         })?;
     }
     let (network, keep_open) = network(runner)?;
-    let mut variables = variables(runner);
-    if !spec.network_isolation {
+    let mut variables = variables(runner, &environment);
+    // A request that brings its own key does not want ours beside it.
+    if !spec.network_isolation && !spec.variables.contains_key("AWS_ACCESS_KEY_ID") {
         variables.extend(credentials(runner).await?);
     }
     let instances = hosts(spec)
@@ -259,7 +260,7 @@ fn network(runner: &Runner<'_>) -> Result<(Network, Option<Box<dyn Any + Send + 
 }
 
 /// The program's environment but for credentials.
-fn variables(runner: &Runner<'_>) -> Vec<(String, String)> {
+fn variables(runner: &Runner<'_>, environment: &Environment) -> Vec<(String, String)> {
     let (spec, region) = (&runner.spec, runner.cx.region.as_str());
     let mut variables: Vec<(String, String)> = [
         ("AWS_REGION", region),
@@ -282,6 +283,11 @@ fn variables(runner: &Runner<'_>) -> Vec<(String, String)> {
         let archive = format!("{SOURCE_PATH}/sourcedir.tar.gz");
         variables.push(("SIGHTLINE_SOURCE_ARCHIVE".to_owned(), archive));
     }
+    if !spec.network_isolation {
+        let url = format!("http://127.0.0.1:{API_PORT}");
+        variables.push(("AWS_ENDPOINT_URL".to_owned(), url));
+    }
+    variables.extend(environment.variables.iter().cloned());
     let given = spec
         .variables
         .iter()
@@ -319,7 +325,6 @@ async fn credentials(runner: &Runner<'_>) -> Result<Vec<(String, String)>, Inter
         .map(|token| token.reveal())
         .unwrap_or_default();
     Ok([
-        ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{API_PORT}")),
         ("AWS_ACCESS_KEY_ID", key.id.clone()),
         ("AWS_SECRET_ACCESS_KEY", key.secret.reveal().to_owned()),
         ("AWS_SESSION_TOKEN", token.to_owned()),

@@ -23,6 +23,8 @@ pub struct Environment {
     pub packages: Vec<String>,
     /// One sentence for each way in which this is not what the image's name promises.
     pub substitutions: Vec<String>,
+    /// Variables that programs in such an image find set; a job's own come before them.
+    pub variables: Vec<(String, String)>,
     /// Where the environment lies on this host.
     pub path: PathBuf,
 }

@@ -186,6 +186,7 @@ impl Environments {
             interpreter: manifest.interpreter,
             packages: manifest.packages,
             substitutions,
+            variables: promised.variables.clone().into_iter().collect(),
             path,
         })
     }

@@ -71,6 +71,8 @@ pub(super) struct ImageRecipe {
     pub(super) packages: Vec<Pin>,
     /// Names of environments, the nearest first.
     pub(super) environments: Vec<String>,
+    /// Variables that programs in the image find set.
+    pub(super) variables: BTreeMap<String, String>,
 }
 
 /// An installed set of packages, named exactly.
@@ -263,6 +265,8 @@ struct ImageForm {
     python: String,
     packages: Vec<String>,
     environments: Vec<String>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -287,6 +291,7 @@ impl TryFrom<ImageForm> for ImageRecipe {
             python: form.python.parse()?,
             packages: packages?,
             environments: form.environments,
+            variables: form.variables,
         })
     }
 }

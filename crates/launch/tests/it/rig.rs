@@ -136,6 +136,7 @@ impl Rig {
             interpreter: "CPython of the system".into(),
             packages: Vec::new(),
             substitutions: vec!["it is the system's Python".into()],
+            variables: Vec::new(),
             path: self.path("env"),
         }
     }
