@@ -1,7 +1,8 @@
-//! What tests of several crates share: contract suites for the ports, and sources that misbehave.
+//! What tests of several crates share: contract suites for the ports, a clock that tests move, and
+//! a launcher whose instances are closures.
 //!
-//! Only ever a dev-dependency. Each port has one module whose functions assert its promises on
-//! any implementation.
+//! Only ever a dev-dependency. `blob` and `launcher` assert the promises of a port on any
+//! implementation; `clock` and `scripted` are implementations that a test steers.
 
 #![expect(
     clippy::expect_used,
@@ -9,4 +10,6 @@
 )]
 
 pub mod blob;
+pub mod clock;
 pub mod launcher;
+pub mod scripted;
