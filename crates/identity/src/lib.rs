@@ -152,8 +152,8 @@ impl Identity {
     /// For engines' own work, such as staging a job's input; protocols must never call it, and
     /// `xtask tidy` sees to that.
     #[must_use]
-    pub fn platform_permit(&self, cx: &Arc<Cx>, action: &'static str, resource: Arn) -> Permit {
-        Permit::mint(Arc::clone(cx), action, resource)
+    pub fn platform_permit(&self, cx: &Cx, action: &'static str, resource: Arn) -> Permit {
+        Permit::of_platform(cx, action, resource)
     }
 
     /// Makes a temporary key that can do no more than its grants and ends with `expires_at`.

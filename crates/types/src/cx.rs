@@ -45,6 +45,25 @@ pub struct Cx {
     pub recorded: Recorded,
 }
 
+impl Cx {
+    /// The context of another operation that this request leads the platform to do.
+    #[must_use]
+    pub fn of_operation(&self, operation: OperationName) -> Self {
+        Self {
+            request_id: self.request_id.clone(),
+            received_at: self.received_at,
+            account: self.account.clone(),
+            region: self.region.clone(),
+            caller: self.caller.clone(),
+            source: self.source.clone(),
+            user_agent: self.user_agent.clone(),
+            operation,
+            parameters: None,
+            recorded: Recorded::default(),
+        }
+    }
+}
+
 /// The name of an operation as activity shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperationName {
