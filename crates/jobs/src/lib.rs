@@ -23,6 +23,7 @@ mod spec;
 mod stage;
 mod store;
 mod transfer;
+mod watch;
 mod workspace;
 
 pub use control::{CreateJob, JobView};

@@ -65,12 +65,16 @@ impl JobLog {
         }
     }
 
-    /// Returns once every line is stored, with the metric values found.
-    pub(crate) async fn close(&self) -> Vec<MetricPoint> {
+    /// The metric values found since this was last asked.
+    pub(crate) fn take_points(&self) -> Vec<MetricPoint> {
+        std::mem::take(&mut self.points.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns once every line is stored.
+    pub(crate) async fn close(&self) {
         for (_, writer) in self.writers.write().await.drain() {
             writer.close().await;
         }
-        std::mem::take(&mut self.points.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::workspace::Workspace;
 use crate::{Error, JobId, Jobs, JobsOptions, runner, store};
 
 /// How often the loop looks for work that nothing told it of.
@@ -43,9 +44,16 @@ impl Shared {
     /// Takes a job up, unless it runs already or the machine is full.
     fn take_up(&self, id: &JobId, stopping: bool) -> Option<watch::Receiver<bool>> {
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stop) = active.get(id) {
+            // The request may have been stored just before the job became active.
+            if stopping {
+                stop.send_replace(true);
+            }
+            return None;
+        }
         // A job that shall stop needs no room: it only has to be ended.
         let room = active.len() < self.options.running_max || stopping;
-        if !room || active.contains_key(id) {
+        if !room {
             return None;
         }
         let (stop, stopped) = watch::channel(stopping);
@@ -68,6 +76,9 @@ impl Jobs {
     /// Jobs that run then lose their instances with the server; the next start ends them with
     /// that reason.
     pub async fn reconcile(self, mut shutdown: watch::Receiver<bool>) {
+        if let Err(error) = self.remove_leftovers().await {
+            tracing::error!(%error, "what ended jobs have left could not be removed");
+        }
         let mut running = JoinSet::new();
         while !*shutdown.borrow() {
             if let Err(error) = self.start_due(&mut running).await {
@@ -81,6 +92,14 @@ impl Jobs {
             }
         }
         running.shutdown().await;
+    }
+
+    /// Removes the directories of jobs that ended just before the server did.
+    async fn remove_leftovers(&self) -> Result<(), Error> {
+        let options = &self.shared.options;
+        let unfinished = options.meta.read(store::unfinished).await?;
+        let ids: Vec<JobId> = unfinished.into_iter().map(|(id, _)| id).collect();
+        Workspace::remove_others(&options.root, &ids)
     }
 
     async fn start_due(&self, running: &mut JoinSet<()>) -> Result<(), Error> {

@@ -5,25 +5,23 @@
 //! ran when the server ended has lost them and fails with that reason.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use sightline_meta::tags::{self, TagError};
 use sightline_meta::{MetaError, resource};
-use sightline_ports::{Environment, Exit, HostName, InstanceReport, Launcher, Signal};
+use sightline_ports::{Environment, Exit, HostName, InstanceReport, Launcher};
 use sightline_types::{
     Caller, Cx, Event, EventOutcome, OperationName, Recorded, RequestId, Timestamp,
 };
-use tokio::sync::watch;
+use tokio::sync::watch::{Receiver, channel};
 
 use crate::control::reference;
 use crate::log::JobLog;
 use crate::phase::{Outcome, Phase};
 use crate::reconcile::Shared;
 use crate::store::{self, JobRow};
+use crate::watch::{Watched, turned_true, watch};
 use crate::workspace::Workspace;
 use crate::{EnvironmentUsed, Error, JobId, JobKind, JobSpec, outputs, stage};
-
-/// How long a program may take to end after being asked to, as AWS allows.
-const STOP_GRACE: Duration = Duration::from_secs(120);
 
 const LOST: &str = "InternalServerError: the server ended while the job ran, and the job's \
                     instances with it. Create the job again under another name.";
@@ -77,11 +75,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Moves a job to its end. An error leaves the row unfinished.
-pub(crate) async fn run(
-    shared: &Shared,
-    id: &JobId,
-    stop: watch::Receiver<bool>,
-) -> Result<(), Error> {
+pub(crate) async fn run(shared: &Shared, id: &JobId, stop: Receiver<bool>) -> Result<(), Error> {
     let wanted = id.clone();
     let row = shared
         .options
@@ -117,15 +111,11 @@ pub(crate) struct Runner<'s> {
     pub(crate) cx: Arc<Cx>,
     pub(crate) workspace: Workspace,
     pub(crate) log: Arc<JobLog>,
-    stop: watch::Receiver<bool>,
+    stop: Receiver<bool>,
 }
 
 impl<'s> Runner<'s> {
-    async fn new(
-        shared: &'s Shared,
-        row: &JobRow,
-        stop: watch::Receiver<bool>,
-    ) -> Result<Self, Error> {
+    async fn new(shared: &'s Shared, row: &JobRow, stop: Receiver<bool>) -> Result<Self, Error> {
         let cx = Arc::new(platform_cx(shared, &row.spec));
         let permit = shared.options.identity.platform_permit(
             &cx,
@@ -162,7 +152,10 @@ impl<'s> Runner<'s> {
         let outcome = match (row.phase, &row.outcome) {
             (Phase::Running, _) => return Err(Interrupt::failed(LOST.to_owned())),
             (Phase::Collecting, Some(outcome)) => outcome.clone(),
-            _ => self.execute().await?,
+            _ => {
+                self.end_earlier_key(row).await?;
+                self.execute().await?
+            }
         };
         if !matches!(outcome, Outcome::Failed(_)) {
             outputs::store(self).await?;
@@ -170,22 +163,31 @@ impl<'s> Runner<'s> {
         Ok(outcome)
     }
 
+    /// Ends the key of an attempt that the end of the server cut short.
+    async fn end_earlier_key(&self, row: &JobRow) -> Result<(), Error> {
+        if let Some(key) = &row.session_key_id {
+            self.shared.options.identity.end_session(key).await?;
+        }
+        Ok(())
+    }
+
     /// Everything up to the end of the instances.
     async fn execute(&mut self) -> Result<Outcome, Interrupt> {
         self.enter(Phase::Preparing).await?;
         let environment = self.prepare().await?;
         self.enter(Phase::Staging).await?;
-        let stopped = self.stop.clone();
-        let staged = tokio::select! {
-            staged = stage::stage(self, environment) => staged?,
-            () = turned_true(stopped) => return Err(Interrupt::End(Outcome::Stopped)),
-        };
+        tokio::select! {
+            fetched = stage::fetch(self) => fetched?,
+            () = turned_true(self.stop.clone()) => return Err(Interrupt::End(Outcome::Stopped)),
+        }
+        let staged = stage::lay_out(self, environment).await?;
         self.enter(Phase::Running).await?;
         let launched = self.shared.options.launcher.start(staged.launch).await;
         let running = launched.map_err(|error| Interrupt::failed(launch_reason(&error)))?;
-        let (outcome, reports) = self.watch(running).await;
+        let (clock, limit) = (&self.shared.options.clock, self.spec.runtime_max());
+        let watched = watch(clock.as_ref(), limit, self.stop.clone(), running).await;
         drop(staged.keep_open);
-        self.finish_running(outcome, &reports).await
+        self.finish_running(watched).await
     }
 
     /// Enters a phase, unless the job shall stop.
@@ -211,7 +213,7 @@ impl<'s> Runner<'s> {
     }
 
     async fn prepare(&mut self) -> Result<Environment, Interrupt> {
-        let (progress, mut steps) = watch::channel(String::new());
+        let (progress, mut steps) = channel(String::new());
         let launcher = Arc::clone(&self.shared.options.launcher);
         let image = self.spec.image.clone();
         let prepared = prepare_with(launcher.as_ref(), &image, Steps(progress));
@@ -251,10 +253,10 @@ impl<'s> Runner<'s> {
             packages: environment.packages.clone(),
             substitutions: environment.substitutions.clone(),
         };
-        let mut tags = vec![("sightline:environment".to_owned(), used.name.clone())];
+        let mut own_tags = vec![("sightline:environment".to_owned(), used.name.clone())];
         let mut message = format!("Environment {} is ready", used.name);
         if !used.substitutions.is_empty() {
-            tags.push(("sightline:substituted".to_owned(), "true".to_owned()));
+            own_tags.push(("sightline:substituted".to_owned(), "true".to_owned()));
             message.push_str(": ");
             message.push_str(&used.substitutions.join(" "));
         }
@@ -264,78 +266,29 @@ impl<'s> Runner<'s> {
             .kind
             .arn(&id.name, &self.cx.region, &self.cx.account);
         let meta = &self.shared.options.meta;
-        let recorded: Result<(), Error> = meta
+        let recorded: Result<(), MetaError> = meta
             .write(move |tx| {
                 store::set_environment(tx, &id, &used)?;
-                store::set_step_message(tx, &id, &message)?;
-                sightline_meta::tags::put(tx, &arn, &tags)?;
-                Ok(())
+                store::set_step_message(tx, &id, &message)
             })
             .await;
-        match recorded {
+        recorded?;
+        let tagged: Result<(), TagError> =
+            meta.write(move |tx| tags::put(tx, &arn, &own_tags)).await;
+        match tagged {
             // A job that carries fifty tags of its own has no room for these.
-            Err(Error::Invalid(_)) | Ok(()) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(TagError::TooMany(_)) | Ok(()) => Ok(()),
+            Err(TagError::Meta(error)) => Err(error.into()),
         }
     }
 
-    /// Waits for the instances, stopping them on request, at the limit, or when one has failed.
-    async fn watch(
-        &mut self,
-        mut running: Box<dyn sightline_ports::RunningJob>,
-    ) -> (Option<Outcome>, Vec<InstanceReport>) {
-        let clock = Arc::clone(&self.shared.options.clock);
-        let mut ending: Option<Outcome> = None;
-        let mut reports: Vec<InstanceReport> = Vec::new();
-        let limit = clock.sleep(self.spec.runtime_max());
-        tokio::pin!(limit);
-        let mut asked = false;
-        loop {
-            let stop = self.stop.clone();
-            let grace = async {
-                if asked {
-                    clock.sleep(STOP_GRACE).await
-                } else {
-                    std::future::pending().await
-                }
-            };
-            tokio::select! {
-                report = running.next_exit() => {
-                    let Some(report) = report else { break };
-                    let failed = report.exit != Exit::Code(0);
-                    // What ends after the others were asked to is not what went wrong.
-                    if !asked { reports.push(report); }
-                    if failed && !asked {
-                        asked = true;
-                        running.signal(Signal::Terminate).await;
-                    }
-                }
-                () = turned_true(stop), if !asked => {
-                    (asked, ending) = (true, Some(Outcome::Stopped));
-                    running.signal(Signal::Terminate).await;
-                }
-                () = &mut limit, if !asked => {
-                    (asked, ending) = (true, Some(Outcome::TimedOut));
-                    running.signal(Signal::Terminate).await;
-                }
-                () = grace => running.signal(Signal::Kill).await,
-            }
-        }
-        (ending, reports)
-    }
-
-    async fn finish_running(
-        &self,
-        ending: Option<Outcome>,
-        reports: &[InstanceReport],
-    ) -> Result<Outcome, Interrupt> {
-        for note in reports.iter().flat_map(|report| &report.notes) {
+    async fn finish_running(&self, watched: Watched) -> Result<Outcome, Interrupt> {
+        for note in &watched.notes {
             self.log.say(self.now(), note).await;
         }
-        let failed = reports.iter().filter(|report| report.exit != Exit::Code(0));
-        let outcome = match (ending, failed.min_by_key(|report| report.host.clone())) {
+        let outcome = match (watched.ending, watched.failed) {
             (Some(ending), _) => ending,
-            (None, Some(report)) => Outcome::Failed(self.exit_reason(report)),
+            (None, Some(report)) => Outcome::Failed(self.exit_reason(&report)),
             (None, None) => Outcome::Completed,
         };
         let message = match self.spec.kind {
@@ -343,9 +296,11 @@ impl<'s> Runner<'s> {
             JobKind::Training => None,
         };
         let (id, now, stored) = (self.id.clone(), self.now(), outcome.clone());
+        let points = self.log.take_points();
         let meta = &self.shared.options.meta;
         let recorded = meta.write(move |tx| {
             store::set_outcome(tx, &id, &stored, message.as_deref())?;
+            store::add_metrics(tx, &id, &points)?;
             store::enter(tx, &id, Phase::Collecting, now)
         });
         recorded.await?;
@@ -371,13 +326,7 @@ impl<'s> Runner<'s> {
     }
 
     async fn end(self, outcome: Outcome) -> Result<(), Error> {
-        let points = self.log.close().await;
-        if !points.is_empty() {
-            let id = self.id.clone();
-            let meta = &self.shared.options.meta;
-            meta.write(move |tx| store::add_metrics(tx, &id, &points))
-                .await?;
-        }
+        self.log.close().await;
         end(self.shared, &self.id, outcome).await
     }
 }
@@ -394,7 +343,7 @@ async fn end(shared: &Shared, id: &JobId, outcome: Outcome) -> Result<(), Error>
     if let Some(key) = &row.session_key_id {
         options.identity.end_session(key).await?;
     }
-    Workspace::of(&options.root, id).remove()?;
+    let workspace = Workspace::of(&options.root, id);
     let now = options.clock.now();
     let cx = Arc::new(platform_cx(shared, &row.spec));
     let mut event = Event::of(&cx, EventOutcome::Success);
@@ -413,7 +362,12 @@ async fn end(shared: &Shared, id: &JobId, outcome: Outcome) -> Result<(), Error>
             tx.record(&event)
         })
         .await;
-    Ok(ended?)
+    ended?;
+    // Only now: a collection that goes on after a crash must find all that was written.
+    if let Err(error) = workspace.remove() {
+        tracing::error!(%error, "a job's directory stays until the next start");
+    }
+    Ok(())
 }
 
 /// The context of what the platform does for a job.
@@ -452,7 +406,7 @@ fn platform_cx(shared: &Shared, spec: &JobSpec) -> Cx {
 }
 
 /// Hands the sentences of a preparation to whoever watches.
-struct Steps(watch::Sender<String>);
+struct Steps(tokio::sync::watch::Sender<String>);
 
 impl sightline_ports::Progress for Steps {
     fn step(&self, text: &str) {
@@ -477,13 +431,6 @@ fn launch_reason(error: &sightline_ports::LaunchError) -> String {
         }
     };
     format!("{class}: {}", chain(error))
-}
-
-/// Returns once the flag is true; never, if whoever could set it is gone.
-async fn turned_true(mut flag: watch::Receiver<bool>) {
-    if flag.wait_for(|set| *set).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// The hosts of a job in order of their numbers.

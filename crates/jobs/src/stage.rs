@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sightline_identity::{Grant, Grants, NewSession};
 use sightline_meta::MetaError;
+use sightline_objects::S3Uri;
 use sightline_ports::{Command, Environment, HostName, LaunchSpec, Mount, Network};
 use sightline_types::Arn;
 
@@ -28,11 +29,8 @@ pub(crate) struct Staged {
     pub(crate) keep_open: Option<Box<dyn Any + Send + Sync>>,
 }
 
-/// Stages inputs, configuration and credentials into the job's directory.
-pub(crate) async fn stage(
-    runner: &Runner<'_>,
-    environment: Environment,
-) -> Result<Staged, Interrupt> {
+/// Copies inputs and code into the job's directory. May be given up at any time.
+pub(crate) async fn fetch(runner: &Runner<'_>) -> Result<(), Interrupt> {
     let (shared, spec) = (runner.shared, &runner.spec);
     runner.workspace.begin()?;
     let mut sources = Vec::new();
@@ -42,10 +40,18 @@ pub(crate) async fn stage(
     for (index, (input, source)) in spec.inputs.iter().zip(&sources).enumerate() {
         stage_input(runner, index, input, source).await?;
     }
-    stage_code(runner).await?;
+    Ok(stage_code(runner).await?)
+}
+
+/// Lays out configuration and credentials beside what was fetched.
+pub(crate) async fn lay_out(
+    runner: &Runner<'_>,
+    environment: Environment,
+) -> Result<Staged, Interrupt> {
+    let spec = &runner.spec;
     let document = document(runner).await?;
     for host in hosts(spec) {
-        lay_out(runner, &document, &host).map_err(|source| Error::Workspace {
+        lay_out_instance(runner, &document, &host).map_err(|source| Error::Workspace {
             action: "lay out",
             source,
         })?;
@@ -149,7 +155,11 @@ async fn stage_code(runner: &Runner<'_>) -> Result<(), Error> {
 }
 
 /// Makes one instance's private tree and its configuration files.
-fn lay_out(runner: &Runner<'_>, document: &serde_json::Value, host: &HostName) -> io::Result<()> {
+fn lay_out_instance(
+    runner: &Runner<'_>,
+    document: &serde_json::Value,
+    host: &HostName,
+) -> io::Result<()> {
     let spec = &runner.spec;
     let ml = runner.workspace.ml(host);
     let standing: &[&str] = match spec.kind {
@@ -169,11 +179,7 @@ fn lay_out(runner: &Runner<'_>, document: &serde_json::Value, host: &HostName) -
     }
     let paths = spec.inputs.iter().map(|input| &input.path);
     for path in paths.chain(spec.outputs.iter().map(|output| &output.path)) {
-        let inside_input = spec
-            .inputs
-            .iter()
-            .any(|input| below(path, &input.path).is_some());
-        if let Some(relative) = below(path, "/opt/ml").filter(|_| !inside_input) {
+        if let Some(relative) = below(path, "/opt/ml") {
             std::fs::create_dir_all(ml.join(relative))?;
         }
     }
@@ -231,6 +237,20 @@ fn mounts(runner: &Runner<'_>, host: &HostName) -> Vec<Mount> {
             Distribution::ShardedByKey => Some(host.number()),
         };
         nested.push(read_only(workspace.input(index, shard), &input.path));
+    }
+    // An output within an input is hidden by it unless it is shown once more.
+    for output in &spec.outputs {
+        let hidden = spec
+            .inputs
+            .iter()
+            .any(|input| below(&output.path, &input.path).is_some());
+        if let Some(relative) = below(&output.path, "/opt/ml").filter(|_| hidden) {
+            nested.push(Mount {
+                host: workspace.ml(host).join(relative),
+                inside: output.path.clone(),
+                writable: true,
+            });
+        }
     }
     if spec.source_archive().is_some() {
         nested.push(read_only(workspace.source(), SOURCE_PATH));
@@ -358,12 +378,20 @@ fn grants(runner: &Runner<'_>) -> Grants {
             .map(|uri| Arn::s3(uri.bucket.as_str(), None).to_string())
             .collect::<Vec<_>>()
     };
-    let below = |uris: &[String]| {
-        uris.iter()
-            .filter_map(|uri| transfer::parse(uri).ok())
-            .map(|uri| Arn::s3(uri.bucket.as_str(), Some(&format!("{}*", uri.path))).to_string())
-            .collect::<Vec<_>>()
+    let everything = |uri: S3Uri| Arn::s3(uri.bucket.as_str(), Some(&uri.path)).to_string();
+    let parsed = |uri: &String| transfer::parse(uri).ok();
+    // An input is all keys that begin so; an output is a folder.
+    let begin_so = |mut uri: S3Uri| {
+        uri.path.push('*');
+        uri
     };
+    let read = reads
+        .iter()
+        .filter_map(parsed)
+        .map(begin_so)
+        .map(everything);
+    let written = writes.iter().filter_map(parsed);
+    let written: Vec<String> = written.map(|uri| everything(uri.join("*"))).collect();
     let itself = spec
         .kind
         .arn(&spec.name, &runner.cx.region, &runner.cx.account)
@@ -383,7 +411,7 @@ fn grants(runner: &Runner<'_>) -> Grants {
             vec![itself],
         ),
         grant(&["s3:ListBucket", "s3:GetBucketLocation"], buckets(&all)),
-        grant(&["s3:GetObject"], below(&all)),
+        grant(&["s3:GetObject"], read.chain(written.clone()).collect()),
         grant(
             &[
                 "s3:PutObject",
@@ -391,7 +419,7 @@ fn grants(runner: &Runner<'_>) -> Grants {
                 "s3:AbortMultipartUpload",
                 "s3:ListMultipartUploadParts",
             ],
-            below(&writes),
+            written,
         ),
     ])
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use sightline_ports::HostName;
 
-use crate::{Error, JobId};
+use crate::{Error, JobId, JobKind};
 
 /// Others may pass through a job's directory to what they are shown of it, and not list it.
 const PASS_ONLY: u32 = 0o711;
@@ -65,6 +65,31 @@ impl Workspace {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Removes the directories of all jobs but these.
+    pub(crate) fn remove_others(root: &Path, jobs: &[JobId]) -> Result<(), Error> {
+        let failed = |source| Error::Workspace {
+            action: "look for",
+            source,
+        };
+        let kept: Vec<PathBuf> = jobs.iter().map(|job| Self::of(root, job).path).collect();
+        let entries = match std::fs::read_dir(root) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let id = path.file_name().unwrap_or_default().to_string_lossy();
+            let of_a_job = JobKind::ALL
+                .iter()
+                .any(|kind| id.starts_with(kind.as_str()));
+            if of_a_job && !kept.contains(&path) {
+                let id = id.into_owned();
+                Self { path, id }.remove()?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
