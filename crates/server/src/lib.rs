@@ -10,6 +10,7 @@ mod data_dir;
 mod front_door;
 mod listener;
 mod payload;
+mod route;
 
 pub use app::{EnvironmentSettings, Ready, ServerConfig, StartError, run};
 pub use data_dir::{

@@ -6,12 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
+use futures_util::stream::try_unfold;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use sightline_api::{Body, pieces, stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -27,6 +30,9 @@ const JOB_CONNECTIONS_MAX: usize = 64;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a body may pause before the request is given up.
+const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head. The longest legitimate one has a presigned URL and a session token.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -104,7 +110,7 @@ where
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (door, source) = (Arc::clone(&door), Arc::clone(&source));
         async move {
-            let request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
+            let request = request.map(impatient);
             Ok::<_, std::convert::Infallible>(door.answer(request, &source).await)
         }
     });
@@ -113,6 +119,21 @@ where
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
+}
+
+/// A body that fails when nothing of it comes for too long.
+fn impatient(body: Incoming) -> Body {
+    let incoming = pieces(body.map_err(io::Error::other).boxed_unsync());
+    stream(try_unfold(
+        incoming,
+        async |mut incoming| match tokio::time::timeout(BODY_PAUSE_MAX, incoming.try_next()).await {
+            Ok(next) => Ok(next?.map(|piece| (piece, incoming))),
+            Err(_) => {
+                let text = format!("no byte of the body came for {BODY_PAUSE_MAX:?}");
+                Err(io::Error::new(io::ErrorKind::TimedOut, text))
+            }
+        },
+    ))
 }
 
 /// A job's socket, closed and its connections ended when dropped.
