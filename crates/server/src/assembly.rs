@@ -1,0 +1,174 @@
+//! Wiring: stores, engines and protocols over one data directory, up to the front door.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
+
+use sightline_api::Operations;
+use sightline_audit::Audit;
+use sightline_blob::DirBlobStore;
+use sightline_catalog::Catalog;
+use sightline_identity::Identity;
+use sightline_jobs::{Jobs, JobsOptions, OpenApiSocket};
+use sightline_meta::{Meta, MetaOptions};
+use sightline_objects::{BucketName, Objects};
+use sightline_ports::{Clock, Launcher};
+use sightline_telemetry::Telemetry;
+use sightline_types::{Arn, Cx, OperationName, Recorded, Region, RequestId};
+
+use crate::{FrontDoor, StartError, listener};
+
+/// Jobs that run at once. Each has an interpreter or two; more would only take turns.
+const RUNNING_JOBS_MAX: usize = 4;
+
+/// What a server stands on.
+#[derive(Debug)]
+pub struct Ground {
+    /// Where everything that must last is kept, held by the caller.
+    pub data_dir: PathBuf,
+    /// Where jobs are staged.
+    pub jobs_dir: PathBuf,
+    /// The region that clients sign for.
+    pub region: Region,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Runs the instances of jobs.
+    pub launcher: Arc<dyn Launcher>,
+}
+
+/// A server without its listener. Jobs wait until [`Jobs::reconcile`] runs.
+#[derive(Debug)]
+pub struct Assembly {
+    /// Answers requests.
+    pub front: Arc<FrontDoor>,
+    /// Runs jobs.
+    pub jobs: Jobs,
+    /// Knows keys and roles.
+    pub identity: Identity,
+    /// The bucket that the SDK uses by default.
+    pub default_bucket: String,
+}
+
+/// Puts a server together, making what a new data directory lacks.
+pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
+    let (clock, data_dir) = (ground.clock, ground.data_dir);
+    let meta = Meta::open(&MetaOptions {
+        path: data_dir.join("meta.sqlite"),
+    })?;
+    let identity = Identity::open(meta.clone(), ground.region, clock.now()).await?;
+    let blobs = Arc::new(DirBlobStore::open(&data_dir.join("blobs"))?);
+    let objects = Objects::new(meta.clone(), blobs, Arc::clone(&clock));
+    let orphans = objects.collect_orphans().await?;
+    if 0 < orphans {
+        tracing::info!(orphans, "unfinished objects of an earlier run were removed");
+    }
+    let default_bucket = make_default_bucket(&objects, &identity, clock.as_ref()).await?;
+    let telemetry = Telemetry::new(meta.clone(), Arc::clone(&clock));
+    let door: Arc<OnceLock<Weak<FrontDoor>>> = Arc::default();
+    let jobs = Jobs::new(JobsOptions {
+        meta: meta.clone(),
+        identity: identity.clone(),
+        objects: objects.clone(),
+        telemetry: telemetry.clone(),
+        launcher: ground.launcher,
+        clock: Arc::clone(&clock),
+        root: make_jobs_dir(&ground.jobs_dir)?,
+        open_api_socket: socket_opener(&door),
+        running_max: RUNNING_JOBS_MAX,
+    });
+    let services = services(&meta, &identity, objects, telemetry, &jobs);
+    let front = Arc::new(FrontDoor::new(services, identity.clone(), meta, clock));
+    door.get_or_init(|| Arc::downgrade(&front));
+    Ok(Assembly {
+        front,
+        jobs,
+        identity,
+        default_bucket,
+    })
+}
+
+fn services(
+    meta: &Meta,
+    identity: &Identity,
+    objects: Objects,
+    telemetry: Telemetry,
+    jobs: &Jobs,
+) -> Vec<Operations> {
+    let s3 = Arc::new(sightline_api_s3::App { objects });
+    let sagemaker = Arc::new(sightline_api_sagemaker::App {
+        jobs: jobs.clone(),
+        catalog: Catalog::new(meta.clone()),
+    });
+    let aws = Arc::new(sightline_api_aws::App {
+        identity: identity.clone(),
+        telemetry,
+        audit: Audit::new(meta.clone()),
+    });
+    let mut services = sightline_api_aws::operations(&aws, identity, meta);
+    services.push(sightline_api_s3::operations(&s3, identity, meta));
+    services.push(sightline_api_sagemaker::operations(
+        &sagemaker, identity, meta,
+    ));
+    services
+}
+
+/// Lets a job reach the front door, which is made after the engine that asks for this.
+fn socket_opener(door: &Arc<OnceLock<Weak<FrontDoor>>>) -> OpenApiSocket {
+    let door = Arc::clone(door);
+    Arc::new(move |path: &Path| {
+        let front = door.get().and_then(Weak::upgrade);
+        let front = front.ok_or_else(|| std::io::Error::other("the server is not ready"))?;
+        listener::open_job_socket(path, front)
+    })
+}
+
+/// The bucket has the name that the SDK would give it by itself.
+async fn make_default_bucket(
+    objects: &Objects,
+    identity: &Identity,
+    clock: &dyn Clock,
+) -> Result<String, StartError> {
+    let (region, account) = (identity.region(), identity.account());
+    let name = format!("sagemaker-{region}-{account}");
+    let bucket: BucketName = name.parse().map_err(sightline_objects::Error::from)?;
+    let root = identity.root_key().await?;
+    let cx = Arc::new(Cx {
+        request_id: RequestId::random(),
+        received_at: clock.now(),
+        account: account.clone(),
+        region: region.clone(),
+        caller: root.caller.clone(),
+        source: "sightline".to_owned(),
+        user_agent: "sightline".to_owned(),
+        operation: OperationName {
+            source: "s3.amazonaws.com",
+            name: "CreateBucket",
+            read_only: false,
+        },
+        parameters: None,
+        recorded: Recorded::default(),
+    });
+    let arn = Arn::s3(bucket.as_str(), None);
+    let permit = identity.platform_permit(&cx, "s3:ListBucket", arn.clone());
+    match objects.head_bucket(&permit, &bucket).await {
+        Ok(_) => return Ok(name),
+        Err(sightline_objects::Error::BucketNotFound(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let permit = identity.platform_permit(&cx, "s3:CreateBucket", arn);
+    let location = (region.as_str() != "us-east-1").then_some(region.as_str());
+    objects.create_bucket(&permit, &bucket, location).await?;
+    Ok(name)
+}
+
+fn make_jobs_dir(path: &Path) -> Result<PathBuf, StartError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let make = || {
+        std::fs::create_dir_all(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711))?;
+        path.canonicalize()
+    };
+    make().map_err(|source| StartError::Directory {
+        path: path.to_owned(),
+        source,
+    })
+}
