@@ -20,13 +20,48 @@ const RUNTIME_S_DEFAULT: i32 = 86_400;
 
 /// What the model has and no engine does yet.
 const UNSUPPORTED: &[&str] = &[
+    "ProcessingInputs.AppManaged",
     "ProcessingInputs.DatasetDefinition",
     "ProcessingInputs.S3Input.S3CompressionType",
     "ProcessingOutputConfig.KmsKeyId",
+    "ProcessingOutputConfig.Outputs.AppManaged",
     "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
-    "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
     "ProcessingResources.ClusterConfig.InstancePreferences",
+    "ProcessingResources.ClusterConfig.SelectedInstanceType",
+    "ProcessingResources.ClusterConfig.SelectedInstanceCount",
+    "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
+    "NetworkConfig.EnableInterContainerTrafficEncryption",
     "NetworkConfig.VpcConfig",
+];
+
+/// What is kept and shown although nothing acts on it: the size of a volume, because a job writes
+/// to the host's own disk, and the experiment that a job is part of.
+#[cfg(test)]
+const KEPT: &[&str] = &[
+    "ExperimentConfig",
+    "ProcessingResources.ClusterConfig.VolumeSizeInGB",
+];
+
+/// What the engine acts on.
+#[cfg(test)]
+const ACTED_ON: &[&str] = &[
+    "AppSpecification",
+    "Environment",
+    "NetworkConfig.EnableNetworkIsolation",
+    "ProcessingInputs.InputName",
+    "ProcessingInputs.S3Input.LocalPath",
+    "ProcessingInputs.S3Input.S3DataDistributionType",
+    "ProcessingInputs.S3Input.S3DataType",
+    "ProcessingInputs.S3Input.S3InputMode",
+    "ProcessingInputs.S3Input.S3Uri",
+    "ProcessingJobName",
+    "ProcessingOutputConfig.Outputs.OutputName",
+    "ProcessingOutputConfig.Outputs.S3Output",
+    "ProcessingResources.ClusterConfig.InstanceCount",
+    "ProcessingResources.ClusterConfig.InstanceType",
+    "RoleArn",
+    "StoppingCondition",
+    "Tags",
 ];
 
 pub(crate) async fn create(
@@ -263,4 +298,17 @@ fn summary(
         "ProcessingJobStatus": resource.status,
     }))
     .map_err(|error| mismatch(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use sightline_wire::OperationType as _;
+
+    use super::*;
+
+    #[test]
+    fn every_member_of_a_request_is_acted_on_kept_or_refused() {
+        let input = model::CreateProcessingJob::OPERATION.input;
+        unsupported::assert_each_is_in_one(input, &[ACTED_ON, KEPT, UNSUPPORTED]);
+    }
 }

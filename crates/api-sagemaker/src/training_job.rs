@@ -19,35 +19,83 @@ use crate::{App, model, unsupported};
 /// How long a job may run when the request does not say, as AWS has it.
 const RUNTIME_S_DEFAULT: i32 = 86_400;
 
-/// What the model has and no engine does yet. The debugger's and profiler's settings are kept and
-/// shown: clients send them unasked, and they change nothing about the job.
+/// What the model has and no engine does yet.
 const UNSUPPORTED: &[&str] = &[
     "AlgorithmSpecification.AlgorithmName",
+    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
     "AlgorithmSpecification.TrainingImageConfig",
+    "CheckpointConfig",
+    "DebugRuleConfigurations",
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+    "InfraCheckConfig.EnableInfraCheck",
     "InputDataConfig.CompressionType",
     "InputDataConfig.DataSource.DatasetSource",
     "InputDataConfig.DataSource.FileSystemDataSource",
+    "InputDataConfig.DataSource.S3DataSource.AttributeNames",
+    "InputDataConfig.DataSource.S3DataSource.HubAccessConfig",
+    "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames",
+    "InputDataConfig.DataSource.S3DataSource.ModelAccessConfig",
     "InputDataConfig.RecordWrapperType",
     "InputDataConfig.ShuffleConfig",
-    "OutputDataConfig.KmsKeyId",
-    "ResourceConfig.InstanceGroups",
-    "ResourceConfig.InstancePreferences",
-    "ResourceConfig.KeepAlivePeriodInSeconds",
-    "ResourceConfig.TrainingPlanArn",
-    "ResourceConfig.VolumeKmsKeyId",
-    "VpcConfig",
-    "EnableManagedSpotTraining",
-    "CheckpointConfig",
-    "DebugRuleConfigurations",
-    "TensorBoardOutputConfig",
-    "ProfilerRuleConfigurations",
-    "RetryStrategy",
-    "RemoteDebugConfig.EnableRemoteDebug",
-    "InfraCheckConfig.EnableInfraCheck",
-    "SessionChainingConfig.EnableSessionTagChaining",
-    "ServerlessJobConfig",
     "MlflowConfig",
     "ModelPackageConfig",
+    "OutputDataConfig.KmsKeyId",
+    "ProfilerRuleConfigurations",
+    "RemoteDebugConfig.EnableRemoteDebug",
+    "ResourceConfig.InstanceGroups",
+    "ResourceConfig.InstancePlacementConfig",
+    "ResourceConfig.InstancePreferences",
+    "ResourceConfig.KeepAlivePeriodInSeconds",
+    "ResourceConfig.SelectedInstanceCount",
+    "ResourceConfig.SelectedInstanceType",
+    "ResourceConfig.TrainingPlanArn",
+    "ResourceConfig.VolumeKmsKeyId",
+    "RetryStrategy",
+    "ServerlessJobConfig",
+    "SessionChainingConfig.EnableSessionTagChaining",
+    "StoppingCondition.MaxPendingTimeInSeconds",
+    "StoppingCondition.MaxWaitTimeInSeconds",
+    "TensorBoardOutputConfig",
+    "VpcConfig",
+];
+
+/// What is kept and shown although nothing acts on it: the settings of the debugger and the
+/// profiler, which clients send unasked and which change nothing about the job; the size of a
+/// volume, because a job writes to the host's own disk; the experiment that a job is part of.
+#[cfg(test)]
+const KEPT: &[&str] = &[
+    "DebugHookConfig",
+    "ExperimentConfig",
+    "ProfilerConfig",
+    "ResourceConfig.VolumeSizeInGB",
+];
+
+/// What the engine acts on.
+#[cfg(test)]
+const ACTED_ON: &[&str] = &[
+    "AlgorithmSpecification.ContainerArguments",
+    "AlgorithmSpecification.ContainerEntrypoint",
+    "AlgorithmSpecification.MetricDefinitions",
+    "AlgorithmSpecification.TrainingImage",
+    "AlgorithmSpecification.TrainingInputMode",
+    "EnableNetworkIsolation",
+    "Environment",
+    "HyperParameters",
+    "InputDataConfig.ChannelName",
+    "InputDataConfig.ContentType",
+    "InputDataConfig.DataSource.S3DataSource.S3DataDistributionType",
+    "InputDataConfig.DataSource.S3DataSource.S3DataType",
+    "InputDataConfig.DataSource.S3DataSource.S3Uri",
+    "InputDataConfig.InputMode",
+    "OutputDataConfig.CompressionType",
+    "OutputDataConfig.S3OutputPath",
+    "ResourceConfig.InstanceCount",
+    "ResourceConfig.InstanceType",
+    "RoleArn",
+    "StoppingCondition.MaxRuntimeInSeconds",
+    "Tags",
+    "TrainingJobName",
 ];
 
 pub(crate) async fn create(
@@ -138,6 +186,9 @@ fn convert(input: model::CreateTrainingJobInput) -> Result<CreateJob, Fault> {
         .ok_or_else(|| required("AlgorithmSpecification"))?;
     if algorithm.training_input_mode != model::TrainingInputMode::File {
         return Err(not_yet("a TrainingInputMode other than File"));
+    }
+    if input.output_data_config.compression_type == Some(model::OutputCompressionType::None) {
+        return Err(not_yet("CompressionType NONE"));
     }
     let resources = input
         .resource_config
@@ -303,4 +354,17 @@ fn summary(
         "TrainingJobStatus": resource.status,
     }))
     .map_err(|error| mismatch(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use sightline_wire::OperationType as _;
+
+    use super::*;
+
+    #[test]
+    fn every_member_of_a_request_is_acted_on_kept_or_refused() {
+        let input = model::CreateTrainingJob::OPERATION.input;
+        unsupported::assert_each_is_in_one(input, &[ACTED_ON, KEPT, UNSUPPORTED]);
+    }
 }

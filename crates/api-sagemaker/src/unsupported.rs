@@ -43,6 +43,42 @@ fn asks_for_something(values: Vec<&Value>) -> bool {
     })
 }
 
+/// Demands that each member of a request, however deep, stands in exactly one of `lists`, itself
+/// or by a member around it; and that no list names what the model does not have.
+#[cfg(test)]
+pub(crate) fn assert_each_is_in_one(
+    input: &sightline_wire::schema::Shape,
+    lists: &[&'static [&'static str]],
+) {
+    let named: Vec<&str> = lists.concat();
+    let mut waiting = vec![(String::new(), input)];
+    let mut met = Vec::new();
+    while let Some((path, shape)) = waiting.pop() {
+        let within = if path.is_empty() {
+            path
+        } else {
+            format!("{path}.")
+        };
+        for member in shape.members() {
+            let path = format!("{within}{}", member.name);
+            let times = named.iter().filter(|name| **name == path).count();
+            let inner = member.shape.item().unwrap_or(member.shape);
+            assert!(times <= 1, "{path} stands in several lists");
+            if times == 1 {
+                met.push(path);
+            } else {
+                assert!(!inner.members().is_empty(), "{path} stands in no list");
+                waiting.push((path, inner));
+            }
+        }
+    }
+    let absent: Vec<&&str> = named
+        .iter()
+        .filter(|name| !met.iter().any(|m| m == *name))
+        .collect();
+    assert!(absent.is_empty(), "not in the model: {absent:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

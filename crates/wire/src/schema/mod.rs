@@ -308,4 +308,22 @@ impl Shape {
             &[]
         }
     }
+
+    /// The shape of each value of a list.
+    #[must_use]
+    pub fn item(&self) -> Option<&'static Shape> {
+        match &self.kind {
+            Kind::List(list) => Some(list.member),
+            Kind::Structure(_)
+            | Kind::Map(_)
+            | Kind::Text(_)
+            | Kind::Integer(_)
+            | Kind::Long(_)
+            | Kind::Float(_)
+            | Kind::Double(_)
+            | Kind::Boolean
+            | Kind::Blob(_)
+            | Kind::Timestamp(_) => None,
+        }
+    }
 }
