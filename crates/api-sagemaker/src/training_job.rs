@@ -232,15 +232,7 @@ fn convert(input: model::CreateTrainingJobInput) -> Result<CreateJob, Fault> {
         artifact_path: Some(input.output_data_config.s3_output_path),
         variables: input.environment.unwrap_or_default(),
         hyperparameters: input.hyper_parameters.unwrap_or_default(),
-        metrics: algorithm
-            .metric_definitions
-            .unwrap_or_default()
-            .into_iter()
-            .map(|metric| MetricDefinition {
-                name: metric.name,
-                regex: metric.regex,
-            })
-            .collect(),
+        metrics: metrics(algorithm.metric_definitions),
         runtime_s_max: u64::try_from(runtime.unwrap_or(RUNTIME_S_DEFAULT)).unwrap_or_default(),
         network_isolation: input.enable_network_isolation.unwrap_or(false),
     };
@@ -249,6 +241,18 @@ fn convert(input: model::CreateTrainingJobInput) -> Result<CreateJob, Fault> {
         document,
         tags: pairs(input.tags),
     })
+}
+
+fn metrics(definitions: Option<Vec<model::MetricDefinition>>) -> Vec<MetricDefinition> {
+    let definition = |metric: model::MetricDefinition| MetricDefinition {
+        name: metric.name,
+        regex: metric.regex,
+    };
+    definitions
+        .unwrap_or_default()
+        .into_iter()
+        .map(definition)
+        .collect()
 }
 
 fn channel(channel: model::Channel) -> Result<Input, Fault> {

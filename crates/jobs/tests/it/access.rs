@@ -76,5 +76,6 @@ async fn an_isolated_job_has_neither_key_nor_socket() {
     let instance = held.next().await;
     assert_eq!(instance.spec().network, Network::None);
     assert_eq!(instance.variable("AWS_ACCESS_KEY_ID"), None);
+    assert_eq!(instance.variable("AWS_ENDPOINT_URL"), None);
     assert_eq!(world.temporary_keys().await, 0);
 }
