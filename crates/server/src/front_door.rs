@@ -55,6 +55,12 @@ impl FrontDoor {
         }
     }
 
+    /// The services behind the door.
+    #[must_use]
+    pub fn services(&self) -> &[Operations] {
+        &self.services
+    }
+
     /// Answers one request that came from `source`: an address, or a job's own socket.
     pub async fn answer(&self, request: http::Request<Body>, source: &str) -> Response<Body> {
         let id = RequestId::random();

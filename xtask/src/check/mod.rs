@@ -85,10 +85,8 @@ fn summarise(outcomes: &[Outcome]) -> Result<()> {
         });
     }
     let Counts { passed, failed } = total;
-    say::line(format!(
-        "{passed} passed, {failed} failed in {}",
-        say::duration(took)
-    ));
+    say::line(format!("all of it took {}", say::duration(took)));
+    say::line(format!("total: {passed} passed, {failed} failed"));
     if failed > 0 {
         bail!("{failed} checks failed; they are told above, each under its group");
     }
