@@ -1,0 +1,9 @@
+//! The front door over whole services: requests in, answers out, no socket between.
+
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
+
+mod permissions;
+mod refusals;
+mod routes;
+mod uploads;
+mod world;
