@@ -290,7 +290,6 @@ fn description(view: JobView) -> Result<model::DescribeTrainingJobOutput, Fault>
         // AWS bills whole seconds, rounded up.
         end.since(start).as_millis().div_ceil(1_000).max(1)
     });
-    let artifact = view.artifact_uri.clone().or_else(|| view.spec.model_uri());
     let transitions: Vec<Value> = view
         .steps
         .iter()
@@ -331,7 +330,8 @@ fn description(view: JobView) -> Result<model::DescribeTrainingJobOutput, Fault>
         "TrainingJobStatus": resource.status,
         "SecondaryStatus": transitions.last().map_or(&waiting, |step| &step["Status"]),
         "SecondaryStatusTransitions": transitions,
-        "ModelArtifacts": { "S3ModelArtifacts": artifact.unwrap_or_default() },
+        // The model demands the member; there is nothing to name before the model is stored.
+        "ModelArtifacts": { "S3ModelArtifacts": view.artifact_uri.unwrap_or_default() },
         "CreationTime": resource.created_at,
         "LastModifiedTime": resource.modified_at,
         "TrainingStartTime": view.started_at,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,7 +152,13 @@ pub(crate) fn open_job_socket(
     path: &Path,
     door: Arc<FrontDoor>,
 ) -> io::Result<Box<dyn Any + Send + Sync>> {
-    let listener = UnixListener::bind(path)?;
+    // A socket's own path may have 107 bytes only; by its directory's handle any place will do.
+    let directory = std::fs::File::open(path.parent().unwrap_or(Path::new("/")))?;
+    let name = Path::new(path.file_name().unwrap_or_default());
+    let short = Path::new("/proc/self/fd")
+        .join(directory.as_raw_fd().to_string())
+        .join(name);
+    let listener = UnixListener::bind(short)?;
     let job = path
         .parent()
         .and_then(Path::file_name)

@@ -1,5 +1,7 @@
 //! Routing: what a request asks for, in which protocol, before any of it is believed.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -11,6 +13,9 @@ use sightline_wire::schema::{Operation, Protocol, Service, Unserved};
 
 /// Characters of what a request asks for that are repeated to it.
 const ASKED_CHARS_MAX: usize = 200;
+
+/// How long a body that is read whole may take.
+const DOCUMENT_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A request that is routed but not yet believed.
 pub(crate) struct Routed<'d> {
@@ -73,8 +78,11 @@ pub(crate) async fn route<'d>(
     let rest = matches!(protocol, Protocol::RestJson | Protocol::RestXml);
     let (found, body) = if rest {
         let found = match_rest(&services, &parts)?;
-        let document = matches!(&found, Match::Served(operation) if !operation.streams_in());
-        // Nothing of the body of an operation that is not served will be read.
+        // S3 alone signs a declared hash, so only its bodies can be believed unread.
+        let document = match &found {
+            Match::Served(operation) => !operation.streams_in(),
+            Match::Unserved(..) | Match::Unknown => protocol == Protocol::RestJson,
+        };
         let body = if document {
             Arrived::Whole(whole(protocol, body).await?)
         } else {
@@ -185,21 +193,30 @@ fn asked(parts: &Parts, body: &Arrived) -> String {
 }
 
 async fn whole(protocol: Protocol, body: Body) -> Result<Bytes, Fault> {
-    read_to_limit(body, DOCUMENT_BYTES_MAX)
+    let read = read_to_limit(body, DOCUMENT_BYTES_MAX);
+    let slow = || {
+        Fault::new(
+            "RequestTimeout",
+            StatusCode::BAD_REQUEST,
+            "the body came too slowly",
+        )
+    };
+    let read = tokio::time::timeout(DOCUMENT_TIME_MAX, read)
         .await
-        .map_err(|error| {
-            let (code, status) = match (&error, protocol) {
-                (TooLarge::Limit(_), Protocol::RestXml) => {
-                    ("MaxMessageLengthExceeded", StatusCode::BAD_REQUEST)
-                }
-                (TooLarge::Limit(_), _) => (
-                    "RequestEntityTooLargeException",
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                ),
-                (TooLarge::Io(_), _) => ("IncompleteBody", StatusCode::BAD_REQUEST),
-            };
-            Fault::new(code, status, error.to_string())
-        })
+        .map_err(|_| slow())?;
+    read.map_err(|error| {
+        let (code, status) = match (&error, protocol) {
+            (TooLarge::Limit(_), Protocol::RestXml) => {
+                ("MaxMessageLengthExceeded", StatusCode::BAD_REQUEST)
+            }
+            (TooLarge::Limit(_), _) => (
+                "RequestEntityTooLargeException",
+                StatusCode::PAYLOAD_TOO_LARGE,
+            ),
+            (TooLarge::Io(_), _) => ("IncompleteBody", StatusCode::BAD_REQUEST),
+        };
+        Fault::new(code, status, error.to_string())
+    })
 }
 
 pub(crate) fn header<'p>(parts: &'p Parts, name: &str) -> Option<&'p str> {

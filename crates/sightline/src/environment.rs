@@ -12,8 +12,45 @@ use sightline_server::{Credentials, ServerFile};
 use crate::places::{self, DataDirOption};
 use crate::say;
 
-/// Variables that would lead a program elsewhere.
-const UNSET: [&str; 3] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"];
+/// Variables that would lead a program elsewhere, wherever they are set.
+const UNSET: [&str; 4] = [
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+];
+
+/// What begins the names of variables that lead single services elsewhere.
+const SERVICE_ENDPOINT: &str = "AWS_ENDPOINT_URL_";
+
+/// Every variable to unset.
+fn to_unset() -> Vec<String> {
+    let services = places::variable_names().filter(|name| name.starts_with(SERVICE_ENDPOINT));
+    UNSET
+        .map(str::to_owned)
+        .into_iter()
+        .chain(services)
+        .collect()
+}
+
+/// The hosts that no proxy may stand before: those of the user, and the server.
+fn no_proxy(name: &str, server: &ServerFile) -> OsString {
+    let host = server.endpoint.trim_start_matches("http://");
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let present = places::variable(name).unwrap_or_default();
+    let listed = present
+        .to_string_lossy()
+        .split(',')
+        .any(|entry| entry.trim() == host);
+    let mut hosts = present.clone();
+    if !listed {
+        if !present.is_empty() {
+            hosts.push(",");
+        }
+        hosts.push(host);
+    }
+    hosts
+}
 
 /// The shells whose language is spoken.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -83,11 +120,12 @@ fn is_alive(server: &ServerFile) -> bool {
 /// The variables with which a program reaches the server.
 fn variables(data_dir: &Path) -> Result<Vec<(&'static str, OsString)>> {
     let (server, key) = find(data_dir)?;
-    let mut python_path = sightline_server::client_shim(data_dir).into_os_string();
-    if let Some(present) = places::variable("PYTHONPATH") {
-        python_path.push(":");
-        python_path.push(present);
-    }
+    let shim = sightline_server::client_shim(data_dir);
+    let present = places::variable("PYTHONPATH").unwrap_or_default();
+    // Evaluated twice in one shell, the shim stands there already.
+    let others = std::env::split_paths(&present).filter(|path| *path != shim);
+    let python_path = std::env::join_paths(std::iter::once(shim.clone()).chain(others))?;
+    let (upper, lower) = (no_proxy("NO_PROXY", &server), no_proxy("no_proxy", &server));
     Ok(vec![
         ("AWS_ENDPOINT_URL", server.endpoint.into()),
         ("AWS_ACCESS_KEY_ID", key.access_key_id.into()),
@@ -99,13 +137,15 @@ fn variables(data_dir: &Path) -> Result<Vec<(&'static str, OsString)>> {
             sightline_server::sdk_config(data_dir).into(),
         ),
         ("PYTHONPATH", python_path),
+        ("NO_PROXY", upper),
+        ("no_proxy", lower),
     ])
 }
 
 impl Env {
     pub(crate) fn run(self) -> Result<()> {
         let variables = variables(&self.data.path()?)?;
-        for name in UNSET {
+        for name in to_unset() {
             say::line(match self.format {
                 Shell::Posix => format!("unset {name}"),
                 Shell::Fish => format!("set -e {name}"),
@@ -163,7 +203,7 @@ impl Run {
         let (program, arguments) = self.command.split_first().context("no command was given")?;
         let mut command = std::process::Command::new(program);
         command.args(arguments).envs(variables);
-        for name in UNSET {
+        for name in to_unset() {
             command.env_remove(name);
         }
         Ok(command)

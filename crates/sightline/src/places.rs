@@ -45,6 +45,11 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// The names of all variables that are UTF-8.
+pub(crate) fn variable_names() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
+}
+
 pub(crate) fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
 }

@@ -16,6 +16,12 @@ pub const EVENTS_MAX: u32 = 10_000;
 /// Bytes of lines on one page, as AWS limits them.
 const PAGE_BYTES_MAX: usize = 1_048_576;
 
+/// What AWS counts for a line beside its text.
+const EVENT_OVERHEAD_BYTES: usize = 26;
+
+/// Lines read from the store at once: each may have 256 KiB.
+const GROUP_LENGTH: u32 = 50;
+
 /// Streams on one page when the prefix names one job: clients that ask for fewer loop for ever
 /// on a token, and no job has more instances.
 const STREAMS_OF_PREFIX_MAX: u32 = 1_000;
@@ -142,8 +148,7 @@ pub(crate) fn events(reader: &Reader<'_>, wanted: &EventsQuery) -> Result<Events
         Cursor::Forward(position) => (EVENTS_FORWARD, position.max(lowest), highest),
         Cursor::Backward(position) => (EVENTS_BACKWARD, lowest, position.min(highest)),
     };
-    let found = reader.query(sql, params![stream.id, from, until, limit], read_event)?;
-    let mut events = cut_to_bytes(found);
+    let mut events = read_page(reader, sql, stream.id, (from, until), limit)?;
     if matches!(cursor, Cursor::Backward(_)) {
         events.reverse();
     }
@@ -172,15 +177,38 @@ fn stream_of(reader: &Reader<'_>, wanted: &EventsQuery) -> Result<LogStream, Err
     })
 }
 
-/// Keeps lines while they fit the page; the first always does.
-fn cut_to_bytes(events: Vec<LogEvent>) -> Vec<LogEvent> {
-    let mut bytes = 0;
-    let fits = |event: &LogEvent| {
-        let first = bytes == 0;
-        bytes += event.message.len() + 26;
-        first || bytes <= PAGE_BYTES_MAX
-    };
-    events.into_iter().take_while(fits).collect()
+/// Lines while they fit the page, read in small groups; the first always fits.
+fn read_page(
+    reader: &Reader<'_>,
+    sql: &str,
+    stream: i64,
+    (mut from, mut until): (i64, i64),
+    limit: u32,
+) -> Result<Vec<LogEvent>, Error> {
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    let mut left = limit;
+    while 0 < left {
+        let wanted = left.min(GROUP_LENGTH);
+        let group = reader.query(sql, params![stream, from, until, wanted], read_event)?;
+        let whole = group.len() == wanted as usize;
+        for event in group {
+            bytes += event.message.len() + EVENT_OVERHEAD_BYTES;
+            if PAGE_BYTES_MAX < bytes && !events.is_empty() {
+                return Ok(events);
+            }
+            if sql == EVENTS_FORWARD {
+                from = event.seq + 1;
+            } else {
+                until = event.seq;
+            }
+            events.push(event);
+        }
+        if !whole {
+            break;
+        }
+        left -= wanted;
+    }
+    Ok(events)
 }
 
 fn read_event(row: &Row<'_>) -> Result<LogEvent, sightline_meta::MetaError> {

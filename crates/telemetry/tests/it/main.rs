@@ -249,3 +249,31 @@ async fn streams_of_a_job_come_whole_and_others_by_the_page() {
     let groups = groups.unwrap();
     assert_eq!((groups.items.len(), groups.items[0].stored_bytes), (1, 3));
 }
+
+#[tokio::test]
+async fn long_lines_come_by_the_megabyte_and_none_is_lost() {
+    let bed = Bed::new().await;
+    let long = "x".repeat(250_000);
+    let lines: Vec<(i64, &str)> = (0..60)
+        .map(|n| (n, if n % 2 == 0 { "short" } else { &long }))
+        .collect();
+    bed.print("job/algo-1-1", &lines).await;
+    let mut read = 0;
+    let mut start = Start::End(Direction::FromHead);
+    loop {
+        let page = bed.read(start.clone(), None, 10_000).await;
+        let bytes: usize = page.events.iter().map(|event| event.message.len()).sum();
+        assert!(bytes <= 1_048_576, "{bytes}");
+        read += page.events.len();
+        if page.events.is_empty() {
+            break;
+        }
+        start = Start::Token(page.forward_token);
+    }
+    assert_eq!(read, 60);
+    let tail = bed
+        .read(Start::End(Direction::FromTail), None, 10_000)
+        .await;
+    assert_eq!(tail.events.last().map(|event| event.at.millis()), Some(59));
+    assert_eq!(tail.events.len(), 8);
+}
