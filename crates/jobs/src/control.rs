@@ -8,16 +8,20 @@ use sightline_meta::resource::{self, List, Resource};
 use sightline_meta::{MetaError, Reader, tags};
 use sightline_types::{Arn, Page, ResourceRef, Timestamp};
 
+use crate::EnvironmentUsed;
 use crate::metrics::Scanner;
 use crate::phase::{self, Outcome, Phase, Step};
 use crate::reconcile::Shared;
-use crate::{
-    EnvironmentUsed, Error, JobId, JobKind, JobSpec, Jobs, JobsOptions, MetricPoint, store,
-    transfer,
-};
+use crate::{Error, JobId, JobKind, JobSpec, Jobs, JobsOptions, MetricPoint, store, transfer};
+
+/// Instances that one job may have: all of them share this host.
+const INSTANCES_MAX: u32 = 16;
 
 /// Directories that outputs and inputs of processing jobs must lie in.
 const PROCESSING_ROOT: &str = "/opt/ml/processing/";
+
+/// The directory that the channels of training jobs lie in.
+const TRAINING_ROOT: &str = "/opt/ml/input/data/";
 
 /// A job to be made.
 #[derive(Clone, Debug)]
@@ -236,6 +240,10 @@ fn view(reader: &Reader<'_>, id: &JobId) -> Result<JobView, Error> {
 
 /// Refuses what could never run, before anything of it exists.
 fn check(spec: &JobSpec) -> Result<(), Error> {
+    if INSTANCES_MAX < spec.instances {
+        let text = format!("a job has at most {INSTANCES_MAX} instances on this server");
+        return Err(Error::Invalid(text));
+    }
     Scanner::new(&spec.metrics).map_err(|error| Error::Invalid(error.to_string()))?;
     if matches!(&spec.program, crate::Program::Command(words) if words.is_empty()) {
         return Err(Error::Invalid(
@@ -271,10 +279,11 @@ fn check(spec: &JobSpec) -> Result<(), Error> {
 }
 
 fn check_path(kind: JobKind, name: &str, path: &str) -> Result<(), Error> {
-    let below_root = match kind {
-        JobKind::Processing => path.starts_with(PROCESSING_ROOT),
-        JobKind::Training => path.starts_with("/opt/ml/input/data/"),
+    let root = match kind {
+        JobKind::Processing => PROCESSING_ROOT,
+        JobKind::Training => TRAINING_ROOT,
     };
+    let below_root = path.starts_with(root);
     let plain = path
         .split('/')
         .skip(1)
@@ -285,7 +294,6 @@ fn check_path(kind: JobKind, name: &str, path: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "the local path {path:?} of {name:?} must lie below {PROCESSING_ROOT} \
-         and must not contain '..'"
+        "the local path {path:?} of {name:?} must lie below {root} and must not contain '..'"
     )))
 }

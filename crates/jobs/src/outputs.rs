@@ -21,6 +21,7 @@ const LEFT_OUT_SHOWN: usize = 20;
 
 /// Stores outputs, or the model of a training job.
 pub(crate) async fn store(runner: &Runner<'_>) -> Result<(), Interrupt> {
+    runner.workspace.open_up();
     match runner.spec.kind {
         JobKind::Processing => store_outputs(runner).await,
         JobKind::Training => store_artifacts(runner).await,
@@ -42,6 +43,11 @@ async fn store_outputs(runner: &Runner<'_>) -> Result<(), Interrupt> {
                     continue;
                 };
                 let target = transfer::join(&output.uri, &path)?;
+                if target.key().is_err() {
+                    let text = format!("{path}: its name is too long for an object's key");
+                    say_left_out(runner, &[text]).await;
+                    continue;
+                }
                 let tag =
                     transfer::upload(&runner.shared.options, &runner.cx, &target, file).await?;
                 let before = written.insert(path.clone(), (host.clone(), tag.clone()));

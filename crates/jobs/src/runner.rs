@@ -351,7 +351,10 @@ async fn end(shared: &Shared, id: &JobId, outcome: Outcome) -> Result<(), Error>
         id.kind,
         &id.kind.arn(&id.name, &cx.region, &cx.account),
     ));
-    event.response = Some(serde_json::json!({ "status": outcome.status() }));
+    event.response = Some(serde_json::json!({
+        "status": outcome.status(),
+        "environment": row.environment,
+    }));
     let id = id.clone();
     let ended: Result<(), MetaError> = options
         .meta

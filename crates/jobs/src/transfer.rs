@@ -28,6 +28,11 @@ pub(crate) struct Source {
 }
 
 pub(crate) fn parse(uri: &str) -> Result<S3Uri, Error> {
+    // The job's grants are patterns, in which these would reach further than they say.
+    if uri.contains(['*', '?']) {
+        let text = format!("the URI {uri:?} must not contain '*' or '?': jobs take no patterns");
+        return Err(Error::Invalid(text));
+    }
     uri.parse()
         .map_err(|error: sightline_objects::InvalidName| Error::Invalid(error.to_string()))
 }
@@ -147,11 +152,9 @@ async fn fetch(
         .get(&permit, &uri.bucket, key, &Wanted::default())
         .await?;
     let failed = |source: io::Error| {
-        // A key that is also another's directory, and the reverse, cannot both be files.
-        if is_clash(&source) {
-            return Error::Invalid(format!(
-                "the object {key} cannot be a file beside the others"
-            ));
+        if is_unnameable(&source) {
+            let text = format!("the object {key} cannot be a file beside the others: {source}");
+            return Error::Invalid(text);
         }
         Error::Workspace {
             action: "write an input to",
@@ -223,11 +226,10 @@ fn file_path(prefix: &str, key: &str) -> Result<Option<PathBuf>, Error> {
 
 fn make(directory: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(directory).map_err(|source| {
-        if is_clash(&source) {
+        if is_unnameable(&source) {
             let name = directory.file_name().unwrap_or_default().to_string_lossy();
-            return Error::Invalid(format!(
-                "{name:?} is both an object and a directory of others"
-            ));
+            let text = format!("{name:?} cannot be a directory beside the other objects: {source}");
+            return Error::Invalid(text);
         }
         Error::Workspace {
             action: "make a directory in",
@@ -236,10 +238,14 @@ fn make(directory: &Path) -> Result<(), Error> {
     })
 }
 
-/// Whether two objects want to be a file and a directory of one name.
-fn is_clash(error: &io::Error) -> bool {
-    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
-    matches!(error.kind(), AlreadyExists | IsADirectory | NotADirectory)
+/// Whether keys that are good as keys are not good as names of files: one is also the directory
+/// of another, or a part of one is longer than a name may be.
+fn is_unnameable(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
+    matches!(
+        error.kind(),
+        AlreadyExists | InvalidFilename | IsADirectory | NotADirectory
+    )
 }
 
 #[cfg(test)]

@@ -20,6 +20,12 @@ use crate::{Error, JobId, JobKind};
 /// Others may pass through a job's directory to what they are shown of it, and not list it.
 const PASS_ONLY: u32 = 0o711;
 
+/// What the server needs on a directory to look into it and to empty it.
+const OWNER_ALL: u32 = 0o700;
+
+/// Directories within directories that are opened; collecting looks no deeper either.
+const DEPTH_MAX: usize = 128;
+
 /// A job's directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
@@ -56,8 +62,22 @@ impl Workspace {
         })
     }
 
+    /// Lets the server into directories that a program has closed, as far as it can.
+    ///
+    /// Only where jobs run as the server's own user does it need this; no process of the job is
+    /// left to interfere.
+    pub(crate) fn open_up(&self) {
+        if let Err(error) = open_directories(&self.path, 0) {
+            tracing::warn!(%error, "a directory of a job stays closed");
+        }
+    }
+
     /// Removes the directory with all in it.
     pub(crate) fn remove(&self) -> Result<(), Error> {
+        if std::fs::remove_dir_all(&self.path).is_ok() {
+            return Ok(());
+        }
+        self.open_up();
         match std::fs::remove_dir_all(&self.path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Workspace {
                 action: "remove",
@@ -86,7 +106,10 @@ impl Workspace {
                 .any(|kind| id.starts_with(kind.as_str()));
             if of_a_job && !kept.contains(&path) {
                 let id = id.into_owned();
-                Self { path, id }.remove()?;
+                // One that resists is no reason to keep the others.
+                if let Err(error) = (Self { path, id }).remove() {
+                    tracing::warn!(%error, "the directory of an ended job stays");
+                }
             }
         }
         Ok(())
@@ -121,5 +144,53 @@ impl Workspace {
     /// Room for archives on their way out.
     pub(crate) fn outgoing(&self, file: &str) -> PathBuf {
         self.path.join(file)
+    }
+}
+
+fn open_directories(path: &Path, depth: usize) -> io::Result<()> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata?,
+    };
+    if !metadata.is_dir() || DEPTH_MAX < depth {
+        return Ok(());
+    }
+    let mode = metadata.permissions().mode();
+    if mode & OWNER_ALL != OWNER_ALL {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode | OWNER_ALL))?;
+    }
+    for entry in std::fs::read_dir(path)? {
+        open_directories(&entry?.path(), depth + 1)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::JobKind;
+
+    #[test]
+    fn directories_that_a_program_closed_are_opened_and_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let id = JobId {
+            kind: JobKind::Training,
+            name: "job".to_owned(),
+        };
+        let workspace = Workspace::of(root.path(), &id);
+        workspace.begin().unwrap();
+        let closed = workspace.outgoing("closed");
+        std::fs::create_dir_all(closed.join("inner")).unwrap();
+        for path in [closed.join("inner"), closed.clone()] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).unwrap();
+        }
+        workspace.open_up();
+        let mode = std::fs::metadata(closed.join("inner"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, OWNER_ALL);
+        workspace.remove().unwrap();
+        assert!(!closed.exists());
     }
 }
