@@ -5,6 +5,7 @@
 
 mod files;
 mod layers;
+mod permits;
 mod tables;
 mod tree;
 mod words;
@@ -60,6 +61,7 @@ fn findings(root: &Path) -> Result<Vec<Finding>> {
     for file in &files {
         found.extend(files::check(file));
         found.extend(words::check(file));
+        found.extend(permits::check(file));
         found.extend(tables::check(file, &owners));
     }
     Ok(found)

@@ -53,6 +53,10 @@ pub(super) fn check(file: &File, owners: &Owners) -> Vec<Finding> {
     let (Some(here), true) = (file.crate_name(), file.path.ends_with(".rs")) else {
         return Vec::new();
     };
+    // A test may look at what another engine has stored.
+    if file.path.contains("/tests/") {
+        return Vec::new();
+    }
     let mut found = Vec::new();
     let mut before = "";
     for (number, line) in (1..).zip(file.text.lines()) {
