@@ -53,6 +53,10 @@ pub struct EnvironmentSettings {
     pub installer_variables: Vec<(OsString, OsString)>,
     /// Whether to do without downloads.
     pub offline: bool,
+    /// Whether to refuse an image of which not every promise can be kept.
+    pub strict: bool,
+    /// Recipes of the operator's own, as TOML; empty for none.
+    pub recipes: String,
 }
 
 impl EnvironmentSettings {
@@ -65,11 +69,11 @@ impl EnvironmentSettings {
             home: self.home.clone(),
             uv: None,
             offline: self.offline,
-            strict: false,
+            strict: self.strict,
             jobs_are_other_users: SandboxLauncher::jobs_are_other_users(),
             variables: self.installer_variables.clone(),
             build_timeout: BUILD_TIMEOUT,
-            recipes: Recipes::embedded()?,
+            recipes: Recipes::with_embedded(&self.recipes)?,
         };
         Ok(Environments::new(config, Arc::clone(clock)))
     }

@@ -19,6 +19,9 @@ pub(crate) enum Image {
         /// Where environments are kept.
         #[arg(long, value_name = "DIR", env = "SIGHTLINE_CACHE_DIR")]
         cache_dir: Option<PathBuf>,
+        /// A TOML file with recipes for further images.
+        #[arg(long, value_name = "FILE", env = "SIGHTLINE_RECIPES")]
+        recipes: Option<PathBuf>,
         /// An interpreter to use before those of the system; may be given several times.
         #[arg(long = "python", value_name = "PATH")]
         pythons: Vec<PathBuf>,
@@ -38,6 +41,7 @@ impl Image {
         let Self::Build {
             image,
             cache_dir,
+            recipes,
             pythons,
         } = self;
         rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
@@ -49,6 +53,8 @@ impl Image {
             home: places::home(),
             installer_variables: places::installer_variables(),
             offline: false,
+            strict: false,
+            recipes: places::recipes(recipes.as_deref())?,
         };
         let environments = settings.environments(&clock)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -62,6 +62,14 @@ pub(crate) fn installer_variables() -> Vec<(OsString, OsString)> {
         .collect()
 }
 
+/// The text of the operator's recipes; empty if there are none.
+pub(crate) fn recipes(file: Option<&Path>) -> Result<String> {
+    let Some(file) = file else {
+        return Ok(String::new());
+    };
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
 /// Where environments are kept.
 pub(crate) fn cache_dir(given: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(given) = given {

@@ -45,6 +45,12 @@ pub(crate) struct Serve {
     /// Builds no environment that would need a download.
     #[arg(long)]
     offline: bool,
+    /// Refuses images of which not every promise can be kept, instead of the nearest environment.
+    #[arg(long)]
+    strict_images: bool,
+    /// A TOML file with recipes for further images; docs/environments.md shows one.
+    #[arg(long, value_name = "FILE", env = "SIGHTLINE_RECIPES")]
+    recipes: Option<PathBuf>,
 }
 
 impl Serve {
@@ -65,6 +71,8 @@ impl Serve {
                 home: places::home(),
                 installer_variables: places::installer_variables(),
                 offline: self.offline,
+                strict: self.strict_images,
+                recipes: places::recipes(self.recipes.as_deref())?,
             },
             region: self.region.parse()?,
             client_shim: CLIENT_SHIM,

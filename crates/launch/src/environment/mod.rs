@@ -227,7 +227,8 @@ impl Environments {
         let known = self.workshop.config.recipes.known().join(", ");
         format!(
             "no environment stands in for {name}; known by repository and tag, \
-             in any account and region, are {known}"
+             in any account and region, are {known}. To map it, write a recipe and start the \
+             server with --recipes FILE; docs/environments.md shows one"
         )
     }
 }

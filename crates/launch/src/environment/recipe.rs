@@ -107,6 +107,13 @@ impl Recipes {
         Self::parse(SCIKIT_LEARN)
     }
 
+    /// The operator's recipes, and behind them those that are part of the binary.
+    ///
+    /// An image that both know stands for what the operator says; environments may be shared.
+    pub fn with_embedded(operators: &str) -> Result<Self, RecipeError> {
+        Self::parse(&format!("{operators}\n{SCIKIT_LEARN}"))
+    }
+
     /// Reads recipes from the text of a TOML file.
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
         let file: RecipeFile = toml::from_str(text)?;
@@ -325,6 +332,28 @@ mod tests {
 
     fn image(tag: &str) -> ImageName {
         format!("sagemaker-scikit-learn:{tag}").parse().unwrap()
+    }
+
+    #[test]
+    fn the_operators_recipes_come_before_the_embedded_ones() {
+        let operators = r#"
+            [[image]]
+            repository = "sagemaker-scikit-learn"
+            tag = "1.2-1-cpu-py3"
+            python = "3.11"
+            packages = ["numpy==1.26.4"]
+            environments = ["ours-py3.11"]
+
+            [[environment]]
+            name = "ours-py3.11"
+            python = "3.11"
+            packages = ["numpy==1.26.4"]
+        "#;
+        let recipes = Recipes::with_embedded(operators).unwrap();
+        let ours = recipes.image(&image("1.2-1-cpu-py3")).unwrap();
+        assert_eq!(ours.environments, ["ours-py3.11"]);
+        assert!(recipes.image(&image("0.20.0-cpu-py3")).is_some());
+        assert!(Recipes::with_embedded("[[image]]").is_err());
     }
 
     #[test]
