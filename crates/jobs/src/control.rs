@@ -75,6 +75,7 @@ impl Jobs {
             JobKind::Training => "sagemaker:CreateTrainingJob",
         });
         check(&job.spec)?;
+        check_tags(&job.tags)?;
         self.check_inputs(permit, &job.spec).await?;
         let cx = permit.cx();
         let arn = job.spec.kind.arn(&job.spec.name, &cx.region, &cx.account);
@@ -236,6 +237,22 @@ fn view(reader: &Reader<'_>, id: &JobId) -> Result<JobView, Error> {
         steps: store::steps(reader, id)?,
         metrics: store::last_metrics(reader, id)?,
     })
+}
+
+/// Keys are given once, and those that begin with `aws:` are not the caller's to give.
+fn check_tags(tags: &[(String, String)]) -> Result<(), Error> {
+    for (index, (key, _)) in tags.iter().enumerate() {
+        if key.starts_with("aws:") {
+            let text = format!("the tag key {key:?} begins with the reserved prefix aws:");
+            return Err(Error::Invalid(text));
+        }
+        if tags[..index].iter().any(|(earlier, _)| earlier == key) {
+            return Err(Error::Invalid(format!(
+                "the tag key {key:?} is given twice"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what could never run, before anything of it exists.

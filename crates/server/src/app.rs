@@ -119,7 +119,7 @@ pub enum StartError {
     #[error("could not read the recipes of images")]
     Recipes(#[from] sightline_launch::RecipeError),
     /// The address cannot be listened at.
-    #[error("could not listen at {address}: {source}")]
+    #[error("could not listen at {address}; give another address with --listen")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -127,7 +127,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// A directory cannot be made.
-    #[error("could not make the directory {}: {source}", path.display())]
+    #[error("could not make the directory {}", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,

@@ -26,7 +26,10 @@ use crate::route::{self, Arrived, Routed, Target, header, protocol_of};
 /// Characters of a client's name that are kept.
 const USER_AGENT_CHARS_MAX: usize = 1_024;
 
-/// Services whose clients sign for this region wherever they are.
+/// Services whose clients sign for one region wherever they are.
+const GLOBAL_SERVICES: [&str; 2] = ["iam", "sts"];
+
+/// The region that they sign for.
 const GLOBAL_REGION: &str = "us-east-1";
 
 /// The services behind the one port.
@@ -113,7 +116,13 @@ impl FrontDoor {
             Target::Foreign { .. } => claim.service(),
         };
         let home = self.identity.region().as_str();
-        claim.expect_scope(service, &[home, GLOBAL_REGION])?;
+        let regions = [home, GLOBAL_REGION];
+        let of_service = if GLOBAL_SERVICES.contains(&service) {
+            2
+        } else {
+            1
+        };
+        claim.expect_scope(service, &regions[..of_service])?;
         let secret = SecretKey::new(key.secret.reveal());
         let whole = match &routed.body {
             Arrived::Whole(bytes) => Some(bytes),

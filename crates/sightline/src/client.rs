@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 use sightline_ports::{Clock as _, SystemClock};
 use sightline_server::{Credentials, ServerFile};
@@ -21,6 +21,27 @@ pub(crate) struct Client {
     key: Credentials,
     agent: ureq::Agent,
 }
+
+/// What the server answered instead of doing it.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    operation: String,
+    pub(crate) code: String,
+    message: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            operation,
+            code,
+            message,
+        } = self;
+        write!(f, "{operation}: {message} ({code})")
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// A service that is called by `X-Amz-Target`.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +103,15 @@ impl Client {
         let text = response.body_mut().read_to_string()?;
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         if !response.status().is_success() {
-            let code = answer["__type"].as_str().unwrap_or("no error code");
-            let message = answer["message"].as_str().unwrap_or(&text);
-            bail!("{operation}: {message} ({code})");
+            return Err(Refusal {
+                operation: operation.to_owned(),
+                code: answer["__type"]
+                    .as_str()
+                    .unwrap_or("no error code")
+                    .to_owned(),
+                message: answer["message"].as_str().unwrap_or(&text).to_owned(),
+            }
+            .into());
         }
         Ok(answer)
     }

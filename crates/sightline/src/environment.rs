@@ -168,7 +168,7 @@ impl Env {
     }
 }
 
-fn posix_quoted(text: &str) -> String {
+pub(crate) fn posix_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use sightline_types::Timestamp;
 
-use crate::client::{Client, LOGS, SAGEMAKER};
+use crate::client::{Client, LOGS, Refusal, SAGEMAKER};
 use crate::places::DataDirOption;
 use crate::say;
 
@@ -117,25 +117,53 @@ fn all(client: &Client, kind: &Kind) -> Result<Vec<Value>> {
 }
 
 fn logs(client: &Client, name: &str, follow: bool) -> Result<()> {
-    let Some(kind) = KINDS.iter().find(|kind| status(client, kind, name).is_ok()) else {
+    // A processing and a training job may have the same name.
+    let mut kinds = Vec::new();
+    for kind in &KINDS {
+        if status(client, kind, name)?.is_some() {
+            kinds.push(kind);
+        }
+    }
+    if kinds.is_empty() {
         bail!("there is no job {name}; `sightline job list` names them all");
-    };
+    }
     let mut positions = BTreeMap::new();
     loop {
-        // Asked before the lines are read, so that the last ones are not missed.
-        let status = status(client, kind, name)?;
-        print_new_lines(client, kind, name, &mut positions)?;
-        if !follow || !matches!(status.as_str(), "InProgress" | "Stopping") {
+        let mut live = false;
+        for kind in &kinds {
+            // Asked before the lines are read, so that the last ones are not missed.
+            let status = status(client, kind, name)?;
+            live |= matches!(status.as_deref(), Some("InProgress" | "Stopping"));
+            print_new_lines(client, kind, name, &mut positions)?;
+        }
+        if !follow || !live {
             return Ok(());
         }
         std::thread::sleep(FOLLOW_EVERY);
     }
 }
 
-fn status(client: &Client, kind: &Kind, name: &str) -> Result<String> {
+/// The status of a job; `None` if there is none of this kind and name.
+fn status(client: &Client, kind: &Kind, name: &str) -> Result<Option<String>> {
     let input = json!({ format!("{}Name", kind.noun): name });
-    let job = client.call(SAGEMAKER, kind.describe, &input)?;
-    Ok(text(&job[format!("{}Status", kind.noun)]).to_owned())
+    let answer = client.call(SAGEMAKER, kind.describe, &input);
+    let job = unless(answer, "ValidationException")?;
+    Ok(job.map(|job| text(&job[format!("{}Status", kind.noun)]).to_owned()))
+}
+
+/// `None` in place of the refusal with this code.
+fn unless(answer: Result<Value>, code: &str) -> Result<Option<Value>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error)
+            if error
+                .downcast_ref::<Refusal>()
+                .is_some_and(|r| r.code == code) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Prints what has come since the positions, each line with its instance.
@@ -143,13 +171,14 @@ fn print_new_lines(
     client: &Client,
     kind: &Kind,
     name: &str,
-    positions: &mut BTreeMap<String, Value>,
+    positions: &mut BTreeMap<(&str, String), Value>,
 ) -> Result<()> {
     let input = json!({
         "logGroupName": kind.log_group,
         "logStreamNamePrefix": format!("{name}/"),
     });
-    let Ok(streams) = client.call(LOGS, "DescribeLogStreams", &input) else {
+    let answer = client.call(LOGS, "DescribeLogStreams", &input);
+    let Some(streams) = unless(answer, "ResourceNotFoundException")? else {
         return Ok(());
     };
     for stream in streams["logStreams"].as_array().into_iter().flatten() {
@@ -164,7 +193,7 @@ fn print_new_lines(
                 "logStreamName": stream,
                 "startFromHead": true,
             });
-            let before = positions.get(stream).cloned();
+            let before = positions.get(&(kind.word, stream.to_owned())).cloned();
             if let Some(token) = &before {
                 input["nextToken"] = token.clone();
             }
@@ -173,7 +202,7 @@ fn print_new_lines(
                 say::line(format!("{instance}  {}", text(&event["message"])));
             }
             let after = page["nextForwardToken"].clone();
-            positions.insert(stream.to_owned(), after.clone());
+            positions.insert((kind.word, stream.to_owned()), after.clone());
             if before.as_ref() == Some(&after) {
                 break;
             }

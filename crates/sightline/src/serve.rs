@@ -10,6 +10,7 @@ use sightline_server::{EnvironmentSettings, Ready, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::environment::posix_quoted;
 use crate::places::{self, DataDirOption};
 use crate::say;
 
@@ -125,7 +126,9 @@ fn announce(ready: &Ready) {
         ready.account,
         ready.default_bucket
     ));
-    let option = format!("--data-dir {}", ready.data_dir.display());
+    let data_dir = posix_quoted(&ready.data_dir.to_string_lossy());
     say::line(format!("listening on {}", ready.endpoint));
-    say::line(format!("in each shell: eval \"$(sightline env {option})\""));
+    say::line(format!(
+        "in each shell: eval \"$(sightline env --data-dir {data_dir})\""
+    ));
 }
