@@ -81,3 +81,17 @@ def test_jobs_are_listed_and_their_logs_shown(server):
     assert any(name in line and "Completed" in line for line in listed.splitlines()), listed
     logs = server.command("job", "logs", name).stdout
     assert "seen on the command line" in logs
+
+
+def test_nothing_in_the_users_environment_leads_a_program_past_the_server(server):
+    program = "import boto3; print([b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
+    strays = {
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "AWS_USE_FIPS_ENDPOINT": "true",
+        "AWS_PROFILE": "nobody",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    done = server.run(sys.executable, "-c", program, **strays)
+    assert "sagemaker-%s-%s" % (server.region, server.account) in done.stdout, done.stderr

@@ -124,3 +124,29 @@ def test_the_caller_is_an_assumed_role(server):
 def test_a_missing_role_is_missing(server):
     error = error_of(server.client("iam").get_role, RoleName="nobody")
     assert error["Code"] == "NoSuchEntity"
+
+
+@pytest.mark.parametrize(
+    "service, call, named",
+    [
+        ("sagemaker-runtime", lambda c: c.invoke_endpoint(EndpointName="e", Body=b"1,2"), "invocations"),
+        (
+            "sagemaker-featurestore-runtime",
+            lambda c: c.get_record(FeatureGroupName="g", RecordIdentifierValueAsString="1"),
+            "/FeatureGroup/g",
+        ),
+        ("athena", lambda c: c.list_work_groups(), "ListWorkGroups"),
+        ("lambda", lambda c: c.list_functions(), "functions"),
+    ],
+)
+def test_services_that_are_not_served_are_refused_by_name_and_on_record(server, service, call, named):
+    with pytest.raises(ClientError) as refused:
+        call(server.client(service))
+    error = refused.value.response["Error"]
+    assert error["Code"] == "UnknownOperationException", error
+    assert named in error["Message"], error
+    request_id = refused.value.response["ResponseMetadata"]["RequestId"]
+    events = server.client("cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "UnknownOperation"}]
+    )["Events"]
+    assert any(request_id in event["CloudTrailEvent"] for event in events)

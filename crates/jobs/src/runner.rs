@@ -260,6 +260,10 @@ impl<'s> Runner<'s> {
             message.push_str(": ");
             message.push_str(&used.substitutions.join(" "));
         }
+        if let Some(isolation) = self.isolation() {
+            message.push_str(&format!(". Isolation: {isolation}"));
+            own_tags.push(("sightline:isolation".to_owned(), tag_value(&isolation)));
+        }
         let id = self.id.clone();
         let arn = self
             .spec
@@ -280,6 +284,15 @@ impl<'s> Runner<'s> {
             Err(TagError::TooMany(_)) | Ok(()) => Ok(()),
             Err(TagError::Meta(error)) => Err(error.into()),
         }
+    }
+
+    /// How far the launcher says that jobs are kept apart here.
+    fn isolation(&self) -> Option<String> {
+        let sentences = self.shared.options.launcher.isolation();
+        let level = sentences
+            .iter()
+            .find_map(|text| text.strip_prefix("isolation: "));
+        level.map(str::to_owned)
     }
 
     async fn finish_running(&self, watched: Watched) -> Result<Outcome, Interrupt> {
@@ -371,6 +384,18 @@ async fn end(shared: &Shared, id: &JobId, outcome: Outcome) -> Result<(), Error>
         tracing::error!(%error, "a job's directory stays until the next start");
     }
     Ok(())
+}
+
+/// A text as the value of a tag, which takes 256 characters and not all kinds.
+fn tag_value(text: &str) -> String {
+    let kept = |c: char| {
+        if c.is_alphanumeric() || " _.:/=+-@".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    text.chars().map(kept).take(256).collect()
 }
 
 /// The context of what the platform does for a job.

@@ -13,11 +13,16 @@ use crate::places::{self, DataDirOption};
 use crate::say;
 
 /// Variables that would lead a program elsewhere, wherever they are set.
-const UNSET: [&str; 4] = [
+const UNSET: [&str; 9] = [
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
 ];
 
 /// What begins the names of variables that lead single services elsewhere.

@@ -149,10 +149,15 @@ async fn a_job_that_has_ended_refuses_to_stop() {
 }
 
 #[tokio::test]
-async fn a_job_that_was_never_made_cannot_be_stopped() {
+async fn a_job_that_was_never_made_can_be_neither_stopped_nor_described() {
     let world = World::new(idle()).await;
-    let refused = world.stop(&id(&processing("job"))).await.unwrap_err();
-    assert_eq!(refused.to_string(), "processing-job job does not exist");
+    let id = id(&processing("job"));
+    let text = "processing-job job does not exist";
+    let refused = world.stop(&id).await.unwrap_err();
+    assert_eq!(refused.to_string(), text);
+    let permit = world.permit("sagemaker:DescribeProcessingJob");
+    let refused = world.jobs.describe(&permit, &id).await.unwrap_err();
+    assert_eq!(refused.to_string(), text);
 }
 
 /// As when the request comes between looking for work and taking it up, or to another server.
