@@ -8,6 +8,7 @@ use sightline_ports::HostName;
 
 use crate::collect::Written;
 use crate::runner::{Interrupt, Runner, hosts};
+use crate::workspace::off_the_runtime;
 use crate::{Error, JobKind, archive, store, transfer};
 
 /// Characters of the text in `/opt/ml/output/failure` that become the reason.
@@ -21,7 +22,12 @@ const LEFT_OUT_SHOWN: usize = 20;
 
 /// Stores outputs, or the model of a training job.
 pub(crate) async fn store(runner: &Runner<'_>) -> Result<(), Interrupt> {
-    runner.workspace.open_up();
+    let workspace = runner.workspace.clone();
+    off_the_runtime("open", move || {
+        workspace.open_up();
+        Ok(())
+    })
+    .await?;
     match runner.spec.kind {
         JobKind::Processing => store_outputs(runner).await,
         JobKind::Training => store_artifacts(runner).await,
@@ -36,7 +42,11 @@ async fn store_outputs(runner: &Runner<'_>) -> Result<(), Interrupt> {
             let Some(directory) = open(runner, &host, &output.path)? else {
                 continue;
             };
-            let listing = directory.list().map_err(read_failed)?;
+            let listed = off_the_runtime("list", move || {
+                let listing = directory.list().map_err(read_failed)?;
+                Ok((directory, listing))
+            });
+            let (directory, listing) = listed.await?;
             say_left_out(runner, &listing.left_out).await;
             for path in listing.files {
                 let Some(file) = directory.file(&path).map_err(read_failed)? else {

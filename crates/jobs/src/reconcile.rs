@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, off_the_runtime};
 use crate::{Error, JobId, Jobs, JobsOptions, runner, store};
 
 /// How often the loop looks for work that nothing told it of.
@@ -99,7 +99,8 @@ impl Jobs {
         let options = &self.shared.options;
         let unfinished = options.meta.read(store::unfinished).await?;
         let ids: Vec<JobId> = unfinished.into_iter().map(|(id, _)| id).collect();
-        Workspace::remove_others(&options.root, &ids)
+        let root = options.root.clone();
+        off_the_runtime("sweep", move || Workspace::remove_others(&root, &ids)).await
     }
 
     async fn start_due(&self, running: &mut JoinSet<()>) -> Result<(), Error> {

@@ -20,7 +20,7 @@ use crate::phase::{Outcome, Phase};
 use crate::reconcile::Shared;
 use crate::store::{self, JobRow};
 use crate::watch::{Watched, turned_true, watch};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, off_the_runtime};
 use crate::{EnvironmentUsed, Error, JobId, JobKind, JobSpec, outputs, stage};
 
 const LOST: &str = "InternalServerError: the server ended while the job ran, and the job's \
@@ -380,7 +380,7 @@ async fn end(shared: &Shared, id: &JobId, outcome: Outcome) -> Result<(), Error>
         .await;
     ended?;
     // Only now: a collection that goes on after a crash must find all that was written.
-    if let Err(error) = workspace.remove() {
+    if let Err(error) = off_the_runtime("remove", move || workspace.remove()).await {
         tracing::error!(%error, "a job's directory stays until the next start");
     }
     Ok(())

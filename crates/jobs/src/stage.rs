@@ -12,6 +12,7 @@ use sightline_types::Arn;
 
 use crate::runner::{Interrupt, Runner, hosts};
 use crate::transfer::{self, Source};
+use crate::workspace::off_the_runtime;
 use crate::{Distribution, Error, Input, JobKind, JobSpec, Program, config, limits, store};
 
 /// The port at which a job finds the server, on its own loopback interface.
@@ -32,7 +33,8 @@ pub(crate) struct Staged {
 /// Copies inputs and code into the job's directory. May be given up at any time.
 pub(crate) async fn fetch(runner: &Runner<'_>) -> Result<(), Interrupt> {
     let (shared, spec) = (runner.shared, &runner.spec);
-    runner.workspace.begin()?;
+    let workspace = runner.workspace.clone();
+    off_the_runtime("make", move || workspace.begin()).await?;
     let mut sources = Vec::new();
     for input in &spec.inputs {
         sources.push(transfer::list(&shared.options, &runner.cx, spec, &input.uri).await?);

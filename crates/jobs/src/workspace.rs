@@ -147,6 +147,18 @@ impl Workspace {
     }
 }
 
+/// Runs work on files where it keeps no other task waiting.
+pub(crate) async fn off_the_runtime<T: Send + 'static>(
+    action: &'static str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::Workspace {
+        action,
+        source: io::Error::other(error),
+    })?
+}
+
 fn open_directories(path: &Path, depth: usize) -> io::Result<()> {
     let metadata = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
