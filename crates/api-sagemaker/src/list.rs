@@ -55,3 +55,27 @@ pub(crate) fn pairs(tags: Option<Vec<model::Tag>>) -> Vec<(String, String)> {
         .map(|tag| (tag.key, tag.value))
         .collect()
 }
+
+/// The query of a list request; every one has these members, each in a type of its own.
+macro_rules! list_query {
+    ($input:expr) => {
+        $crate::list::ListRequest {
+            name_contains: $input.name_contains,
+            status: $input
+                .status_equals
+                .map(|status| status.as_str().to_owned()),
+            created: ($input.creation_time_after, $input.creation_time_before),
+            modified: (
+                $input.last_modified_time_after,
+                $input.last_modified_time_before,
+            ),
+            sort_by: $input.sort_by,
+            sort_order: $input.sort_order,
+            max_results: $input.max_results,
+            next_token: $input.next_token,
+        }
+        .into_query()
+    };
+}
+
+pub(crate) use list_query;

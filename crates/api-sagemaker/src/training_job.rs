@@ -12,7 +12,7 @@ use sightline_meta::resource::Resource;
 use sightline_types::Timestamp;
 
 use crate::faults::{mismatch, of_job, validation};
-use crate::list::{ListRequest, pairs};
+use crate::list::{list_query, pairs};
 use crate::processing_job::{failure_reason, merge, not_yet};
 use crate::{App, model, unsupported};
 
@@ -135,20 +135,7 @@ pub(crate) async fn list(
     if input.training_plan_arn_equals.is_some() {
         return Err(not_yet("TrainingPlanArnEquals"));
     }
-    let query = ListRequest {
-        name_contains: input.name_contains,
-        status: input.status_equals.map(|status| status.as_str().to_owned()),
-        created: (input.creation_time_after, input.creation_time_before),
-        modified: (
-            input.last_modified_time_after,
-            input.last_modified_time_before,
-        ),
-        sort_by: input.sort_by,
-        sort_order: input.sort_order,
-        max_results: input.max_results,
-        next_token: input.next_token,
-    }
-    .into_query();
+    let query = list_query!(input);
     let listed = app.jobs.list(&permit, JobKind::Training, query).await;
     let page = listed.map_err(|error| of_job(&error))?;
     let summaries = page
