@@ -188,7 +188,13 @@ pub(crate) fn exit_message(runner: &Runner<'_>) -> Result<Option<String>, Interr
 fn open(runner: &Runner<'_>, host: &HostName, inside: &str) -> Result<Option<Written>, Interrupt> {
     let root = runner.workspace.ml(host);
     let below = inside.strip_prefix("/opt/ml").unwrap_or(inside);
-    Ok(Written::open(&root, below).map_err(read_failed)?)
+    Written::open(&root, below).map_err(|error| {
+        if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+            let text = format!("ClientError: {inside} has been replaced by a symbolic link");
+            return Interrupt::failed(text);
+        }
+        read_failed(error).into()
+    })
 }
 
 fn read_failed(source: io::Error) -> Error {

@@ -150,6 +150,10 @@ impl<'s> Runner<'s> {
 
     async fn advance(&mut self, row: &JobRow) -> Result<Outcome, Interrupt> {
         let outcome = match (row.phase, &row.outcome) {
+            // What was asked for has happened, if not in the way that was meant.
+            (Phase::Running, _) if row.stop_requested => {
+                return Err(Interrupt::End(Outcome::Stopped));
+            }
             (Phase::Running, _) => return Err(Interrupt::failed(LOST.to_owned())),
             (Phase::Collecting, Some(outcome)) => outcome.clone(),
             _ => {
@@ -304,9 +308,11 @@ impl<'s> Runner<'s> {
             (None, Some(report)) => Outcome::Failed(self.exit_reason(&report)),
             (None, None) => Outcome::Completed,
         };
-        let message = match self.spec.kind {
-            JobKind::Processing => outputs::exit_message(self)?,
-            JobKind::Training => None,
+        let message = match (self.spec.kind, &outcome) {
+            // A message that cannot be read must not hide why the program failed.
+            (JobKind::Processing, Outcome::Failed(_)) => outputs::exit_message(self).ok().flatten(),
+            (JobKind::Processing, _) => outputs::exit_message(self)?,
+            (JobKind::Training, _) => None,
         };
         let (id, now, stored) = (self.id.clone(), self.now(), outcome.clone());
         let points = self.log.take_points();

@@ -120,3 +120,39 @@ async fn a_launcher_that_panics_ends_its_job_and_no_other() {
     let view = world.ended(&id(&spec)).await;
     assert_eq!(view.outcome, Some(Outcome::Completed));
 }
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_does_not_hide_why_the_program_failed() {
+    let world = World::new(doing(|instance| {
+        instance.write("/opt/ml/output/message", b"caf\xe9");
+        Exit::Code(3)
+    }))
+    .await;
+    let spec = processing("job");
+    world.create(spec.clone()).await;
+    let view = world.ended(&id(&spec)).await;
+    assert_eq!(
+        reason(&view),
+        "AlgorithmError: See job logs for more information, exit code: 3"
+    );
+}
+
+#[tokio::test]
+async fn an_output_that_became_a_link_is_told_and_not_followed() {
+    let world = World::new(doing(|instance| {
+        let (_, output) = instance.resolve("/opt/ml/processing/output");
+        std::fs::remove_dir_all(&output).unwrap();
+        std::os::unix::fs::symlink("/etc", &output).unwrap();
+        Exit::Code(0)
+    }))
+    .await;
+    let mut spec = processing("job");
+    spec.outputs = vec![output()];
+    world.create(spec.clone()).await;
+    let view = world.ended(&id(&spec)).await;
+    assert_eq!(
+        reason(&view),
+        "ClientError: /opt/ml/processing/output has been replaced by a symbolic link"
+    );
+    assert!(world.keys().await.is_empty());
+}

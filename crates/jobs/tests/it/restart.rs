@@ -127,3 +127,12 @@ async fn what_an_ended_job_left_behind_is_removed_at_the_next_start() {
     let view = world.describe(&id(&spec)).await;
     assert_eq!(view.outcome, Some(Outcome::Completed));
 }
+
+#[tokio::test]
+async fn a_job_that_was_being_stopped_is_stopped() {
+    let (world, spec, _held) = while_it_runs().await;
+    set(&world, "UPDATE jobs SET stop_requested = 1").await;
+    let world = world.restarted(unused()).await;
+    let view = world.ended(&id(&spec)).await;
+    assert_eq!(view.outcome, Some(Outcome::Stopped));
+}
