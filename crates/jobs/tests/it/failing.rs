@@ -124,7 +124,7 @@ async fn a_launcher_that_panics_ends_its_job_and_no_other() {
 #[tokio::test]
 async fn a_message_that_cannot_be_read_does_not_hide_why_the_program_failed() {
     let world = World::new(doing(|instance| {
-        instance.write("/opt/ml/output/message", b"caf\xe9");
+        instance.write("/opt/ml/output/message", b"caf\xe9 au lait");
         Exit::Code(3)
     }))
     .await;
