@@ -116,13 +116,13 @@ impl FrontDoor {
             Target::Foreign { .. } => claim.service(),
         };
         let home = self.identity.region().as_str();
-        let regions = [home, GLOBAL_REGION];
-        let of_service = if GLOBAL_SERVICES.contains(&service) {
-            2
+        let global = GLOBAL_SERVICES.contains(&service);
+        let regions: &[&str] = if global {
+            &[home, GLOBAL_REGION]
         } else {
-            1
+            &[home]
         };
-        claim.expect_scope(service, &regions[..of_service])?;
+        claim.expect_scope(service, regions)?;
         let secret = SecretKey::new(key.secret.reveal());
         let whole = match &routed.body {
             Arrived::Whole(bytes) => Some(bytes),
