@@ -13,6 +13,7 @@ use sightline_types::Timestamp;
 
 use crate::faults::{mismatch, of_job, validation};
 use crate::list::{list_query, pairs};
+use crate::unsupported::not_yet;
 use crate::{App, model, unsupported};
 
 /// How long a job may run when the request does not say, as AWS has it.
@@ -222,12 +223,6 @@ fn output_of(output: model::ProcessingOutput) -> Result<Output, Fault> {
         uri: s3.s3_uri,
         path,
     })
-}
-
-pub(crate) fn not_yet(what: &str) -> Fault {
-    validation(format!(
-        "{what} is not supported by this release of Sightline; the request was not carried out"
-    ))
 }
 
 /// The request as it was, and beside it what has become of it.

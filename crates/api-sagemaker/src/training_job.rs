@@ -13,7 +13,8 @@ use sightline_types::Timestamp;
 
 use crate::faults::{mismatch, of_job, validation};
 use crate::list::{list_query, pairs};
-use crate::processing_job::{failure_reason, merge, not_yet};
+use crate::processing_job::{failure_reason, merge};
+use crate::unsupported::not_yet;
 use crate::{App, model, unsupported};
 
 /// How long a job may run when the request does not say, as AWS has it.

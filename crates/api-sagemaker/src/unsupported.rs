@@ -14,10 +14,15 @@ pub(crate) fn refuse(document: &Value, members: &[&str]) -> Result<(), Fault> {
         .find(|path| asks_for_something(at(document, path)))
     {
         None => Ok(()),
-        Some(path) => Err(validation(format!(
-            "{path} is not supported by this release of Sightline; the request was not carried out"
-        ))),
+        Some(path) => Err(not_yet(path)),
     }
+}
+
+/// The refusal of something that the model has and the server does not do.
+pub(crate) fn not_yet(what: &str) -> Fault {
+    validation(format!(
+        "{what} is not supported by this release of Sightline; the request was not carried out"
+    ))
 }
 
 /// The values at a dotted path; a list on the way stands for each of its items.

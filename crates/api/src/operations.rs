@@ -11,9 +11,7 @@ use http::{Method, Response, StatusCode};
 use serde_json::Value;
 use sightline_identity::{Identity, Permit};
 use sightline_meta::{Meta, MetaError};
-use sightline_types::{
-    Arn, Cx, ErrorKind, Event, EventOutcome, OperationName, RequestId, ResourceRef,
-};
+use sightline_types::{Cx, ErrorKind, Event, EventOutcome, OperationName, RequestId, ResourceRef};
 use sightline_wire::OperationType;
 use sightline_wire::protocol::{self, RequestParts};
 use sightline_wire::schema::{Operation, Protocol, Service};
@@ -332,36 +330,9 @@ fn named_resources(operation: &'static Operation, cx: &Cx) -> Vec<ResourceRef> {
         sightline_wire::resolve_resource(operation, parameters, &cx.region, &cx.account).ok();
     let names_one = named.filter(|arn| !arn.as_str().contains('*'));
     names_one
-        .map(|arn| ResourceRef {
-            kind: kind_of(&arn),
-            name: arn.to_string(),
-        })
+        .map(|arn| ResourceRef::of(&arn))
         .into_iter()
         .collect()
-}
-
-/// The type by which activity names a resource, as CloudFormation spells it.
-fn kind_of(arn: &Arn) -> String {
-    let resource = arn.resource();
-    let word = resource.split(['/', ':']).next().unwrap_or_default();
-    match (arn.service(), word) {
-        ("s3", _) if resource.contains('/') => "AWS::S3::Object".to_owned(),
-        ("s3", _) => "AWS::S3::Bucket".to_owned(),
-        ("iam", "role") => "AWS::IAM::Role".to_owned(),
-        ("logs", _) => "AWS::Logs::LogGroup".to_owned(),
-        ("sagemaker", word) => format!("AWS::SageMaker::{}", camel_case(word)),
-        (service, word) => format!("AWS::{}::{}", camel_case(service), camel_case(word)),
-    }
-}
-
-/// `training-job` as `TrainingJob`.
-fn camel_case(text: &str) -> String {
-    let capital = |part: &str| {
-        let mut letters = part.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-        first.into_iter().chain(letters).collect::<String>()
-    };
-    text.split('-').map(capital).collect()
 }
 
 /// Writes a failure in the protocol's error envelope; `service` is `None` when the request did

@@ -72,7 +72,7 @@ impl Catalog {
             return Err(Error::ReservedKey(key.clone()));
         }
         let mut event = permit.event();
-        event.resources.push(reference(&arn));
+        event.resources.push(ResourceRef::of(&arn));
         self.meta
             .write(move |tx| {
                 must_exist(tx, &arn)?;
@@ -92,7 +92,7 @@ impl Catalog {
     ) -> Result<(), Error> {
         permit.expect_action("sagemaker:DeleteTags");
         let mut event = permit.event();
-        event.resources.push(reference(&arn));
+        event.resources.push(ResourceRef::of(&arn));
         self.meta
             .write(move |tx| {
                 must_exist(tx, &arn)?;
@@ -130,12 +130,5 @@ fn must_exist(reader: &Reader<'_>, arn: &Arn) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::NotFound(arn.clone()))
-    }
-}
-
-fn reference(arn: &Arn) -> ResourceRef {
-    ResourceRef {
-        kind: format!("AWS::{}", arn.service()),
-        name: arn.to_string(),
     }
 }

@@ -51,10 +51,7 @@ impl Phase {
     pub(crate) fn secondary(self, kind: JobKind) -> Option<(&'static str, &'static str)> {
         let running = match kind {
             JobKind::Processing => ("Processing", "Processing program in progress"),
-            JobKind::Training => (
-                "Training",
-                "Training image download completed. Training in progress.",
-            ),
+            JobKind::Training => ("Training", "Training program in progress"),
         };
         match self {
             Self::Queued | Self::Ended => None,
