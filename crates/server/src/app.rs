@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sightline_config::Settings;
 use sightline_identity::Identity;
 use sightline_launch::{Environments, EnvironmentsConfig, Recipes, SandboxConfig, SandboxLauncher};
 use sightline_ports::{Clock, Launcher as _, SystemClock};
-use sightline_types::Region;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::assembly::{Assembly, Ground, assemble};
 use crate::data_dir::{Credentials, DataDir, DataDirError, ServerFile};
+use crate::limits::Limits;
 use crate::listener;
 
 /// How long one step of building an environment may take.
@@ -23,8 +24,8 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// How a server is set up. Everything is read once, by the binary, and passed down.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// What file, variables and flags say.
+    pub settings: Settings,
     /// Where everything that must last is kept.
     pub data_dir: PathBuf,
     /// Where jobs are staged. Jobs of a server that runs as root are other users, which must be
@@ -32,8 +33,6 @@ pub struct ServerConfig {
     pub jobs_dir: PathBuf,
     /// How environments are made.
     pub environments: EnvironmentSettings,
-    /// The region that clients sign for.
-    pub region: Region,
     /// The module that makes the SDK reach this server for STS.
     pub client_shim: &'static str,
 }
@@ -155,16 +154,15 @@ pub async fn run(
     } = assemble(Ground {
         data_dir: data.path().to_owned(),
         jobs_dir: config.jobs_dir,
-        region: config.region,
+        settings: config.settings.clone(),
         clock,
         launcher: launcher.clone(),
     })
     .await?;
-    let failed = |source| StartError::Listen {
-        address: config.listen,
-        source,
-    };
-    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let settings = config.settings;
+    let address = settings.server.listen;
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
     let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
     publish(
         &data,
@@ -184,7 +182,8 @@ pub async fn run(
         isolation,
     });
     let reconciler = jobs.reconcile(shutdown.clone());
-    tokio::join!(listener::serve(listener, front, shutdown), reconciler);
+    let served = listener::serve(listener, front, Limits::of(&settings), shutdown);
+    tokio::join!(served, reconciler);
     data.retract();
     Ok(())
 }

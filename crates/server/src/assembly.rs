@@ -7,18 +7,17 @@ use sightline_api::Operations;
 use sightline_audit::Audit;
 use sightline_blob::DirBlobStore;
 use sightline_catalog::Catalog;
+use sightline_config::Settings;
 use sightline_identity::Identity;
 use sightline_jobs::{Jobs, JobsOptions, OpenApiSocket};
 use sightline_meta::{Meta, MetaOptions};
 use sightline_objects::{BucketName, Objects};
 use sightline_ports::{Clock, Launcher};
 use sightline_telemetry::Telemetry;
-use sightline_types::{Arn, Cx, OperationName, Recorded, Region, RequestId};
+use sightline_types::{Arn, Cx, OperationName, Recorded, RequestId};
 
+use crate::limits::Limits;
 use crate::{FrontDoor, StartError, listener};
-
-/// Jobs that run at once. Each has an interpreter or two; more would only take turns.
-const RUNNING_JOBS_MAX: usize = 4;
 
 /// What a server stands on.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ pub struct Ground {
     pub data_dir: PathBuf,
     /// Where jobs are staged.
     pub jobs_dir: PathBuf,
-    /// The region that clients sign for.
-    pub region: Region,
+    /// What file, variables and flags say.
+    pub settings: Settings,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Runs the instances of jobs.
@@ -50,12 +49,15 @@ pub struct Assembly {
 
 /// Puts a server together, making what a new data directory lacks.
 pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
-    let (clock, data_dir) = (ground.clock, ground.data_dir);
+    let (clock, data_dir, settings) = (ground.clock, ground.data_dir, ground.settings);
     let meta = Meta::open(&MetaOptions {
         path: data_dir.join("meta.sqlite"),
     })?;
-    let identity = Identity::open(meta.clone(), ground.region, clock.now()).await?;
-    let blobs = Arc::new(DirBlobStore::open(&data_dir.join("blobs"))?);
+    let region = settings.server.region.clone();
+    let identity = Identity::open(meta.clone(), region, clock.now()).await?;
+    let blobs_dir = settings.objects.dir.clone();
+    let blobs_dir = blobs_dir.unwrap_or_else(|| data_dir.join("blobs"));
+    let blobs = Arc::new(DirBlobStore::open(&blobs_dir)?);
     let objects = Objects::new(meta.clone(), blobs, Arc::clone(&clock));
     let orphans = objects.collect_orphans().await?;
     if 0 < orphans {
@@ -63,6 +65,7 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
     }
     let default_bucket = make_default_bucket(&objects, &identity, clock.as_ref()).await?;
     let telemetry = Telemetry::new(meta.clone(), Arc::clone(&clock));
+    let limits = Limits::of(&settings);
     let door: Arc<OnceLock<Weak<FrontDoor>>> = Arc::default();
     let jobs = Jobs::new(JobsOptions {
         meta: meta.clone(),
@@ -72,11 +75,17 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         launcher: ground.launcher,
         clock: Arc::clone(&clock),
         root: make_jobs_dir(&ground.jobs_dir)?,
-        open_api_socket: socket_opener(&door),
-        running_max: RUNNING_JOBS_MAX,
+        open_api_socket: socket_opener(&door, limits.clone()),
+        running_max: usize::try_from(settings.jobs.running_max).unwrap_or(usize::MAX),
     });
     let services = services(&meta, &identity, objects, telemetry, &jobs);
-    let front = Arc::new(FrontDoor::new(services, identity.clone(), meta, clock));
+    let front = Arc::new(FrontDoor::new(
+        services,
+        identity.clone(),
+        meta,
+        clock,
+        limits,
+    ));
     door.get_or_init(|| Arc::downgrade(&front));
     Ok(Assembly {
         front,
@@ -112,12 +121,12 @@ fn services(
 }
 
 /// Lets a job reach the front door, which is made after the engine that asks for this.
-fn socket_opener(door: &Arc<OnceLock<Weak<FrontDoor>>>) -> OpenApiSocket {
+fn socket_opener(door: &Arc<OnceLock<Weak<FrontDoor>>>, limits: Limits) -> OpenApiSocket {
     let door = Arc::clone(door);
     Arc::new(move |path: &Path| {
         let front = door.get().and_then(Weak::upgrade);
         let front = front.ok_or_else(|| std::io::Error::other("the server is not ready"))?;
-        listener::open_job_socket(path, front)
+        listener::open_job_socket(path, front, limits.clone())
     })
 }
 

@@ -20,6 +20,7 @@ use sightline_wire::schema::Protocol;
 use sightline_wire::sigv4::{Answer, Family, SecretKey, SigV4Error};
 
 use crate::claim::{Claim, Proof};
+use crate::limits::Limits;
 use crate::payload::{checked, fault_of};
 use crate::route::{self, Arrived, Routed, Target, header, protocol_of};
 
@@ -39,22 +40,25 @@ pub struct FrontDoor {
     identity: Identity,
     meta: Meta,
     clock: Arc<dyn Clock>,
+    limits: Limits,
 }
 
 impl FrontDoor {
     /// A front door to these services.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         services: Vec<Operations>,
         identity: Identity,
         meta: Meta,
         clock: Arc<dyn Clock>,
+        limits: Limits,
     ) -> Self {
         Self {
             services,
             identity,
             meta,
             clock,
+            limits,
         }
     }
 
@@ -82,10 +86,12 @@ impl FrontDoor {
             Ok(key) => key,
             Err(error) => return disbelieved(&error, &claim, protocol, source, &id),
         };
-        let routed = match route::route(&self.services, claim.service(), parts, body).await {
-            Ok(routed) => routed,
-            Err(fault) => return encode_fault(protocol, None, fault, &id),
-        };
+        let document_time = self.limits.document_time;
+        let routed =
+            match route::route(&self.services, claim.service(), parts, body, document_time).await {
+                Ok(routed) => routed,
+                Err(fault) => return encode_fault(protocol, None, fault, &id),
+            };
         match self.believe(&claim, &key, &routed) {
             Ok(proof) => self.carry_out(routed, &key, &proof, source, id).await,
             Err(error) => disbelieved(&error, &claim, routed.protocol, source, &id),

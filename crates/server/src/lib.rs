@@ -9,6 +9,7 @@ mod assembly;
 mod claim;
 mod data_dir;
 mod front_door;
+mod limits;
 mod listener;
 mod payload;
 mod route;

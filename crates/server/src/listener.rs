@@ -22,32 +22,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::FrontDoor;
-
-/// Connections at once; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 1_024;
+use crate::limits::Limits;
 
 /// Connections at once of one job.
 const JOB_CONNECTIONS_MAX: usize = 64;
-
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a body may pause before the request is given up.
-const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
-
-/// Bytes of a request's head. The longest legitimate one has a presigned URL and a session token.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-
-/// How long requests under way may take when the server is asked to end.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves connections until `shutdown` turns true, then lets requests under way end.
 pub(crate) async fn serve(
     listener: TcpListener,
     door: Arc<FrontDoor>,
+    limits: Limits,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let slots = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
@@ -59,7 +46,7 @@ pub(crate) async fn serve(
         let Some((stream, source, slot)) = accepted else {
             continue;
         };
-        let connection = connection(stream, Arc::clone(&door), source);
+        let connection = connection(stream, Arc::clone(&door), source, &limits);
         let watched = graceful.watch(connection);
         connections.spawn(async move {
             if let Err(error) = watched.await {
@@ -68,11 +55,11 @@ pub(crate) async fn serve(
             drop(slot);
         });
     }
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown())
+    if tokio::time::timeout(limits.drain_time, graceful.shutdown())
         .await
         .is_err()
     {
-        tracing::warn!("requests were cut off after {DRAIN_TIMEOUT:?}");
+        tracing::warn!("requests were cut off after {:?}", limits.drain_time);
     }
     connections.shutdown().await;
 }
@@ -103,38 +90,39 @@ fn connection<S>(
     stream: S,
     door: Arc<FrontDoor>,
     source: String,
-) -> impl GracefulConnection<Error = hyper::Error> + Send
+    limits: &Limits,
+) -> impl GracefulConnection<Error = hyper::Error> + Send + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let source: Arc<str> = source.into();
+    let body_pause = limits.body_pause;
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (door, source) = (Arc::clone(&door), Arc::clone(&source));
         async move {
-            let request = request.map(impatient);
+            let request = request.map(|body| impatient(body, body_pause));
             Ok::<_, std::convert::Infallible>(door.answer(request, &source).await)
         }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
+        .header_read_timeout(limits.head_time)
+        .max_buf_size(limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service)
 }
 
 /// A body that fails when nothing of it comes for too long.
-fn impatient(body: Incoming) -> Body {
+fn impatient(body: Incoming, pause: Duration) -> Body {
     let incoming = pieces(body.map_err(io::Error::other).boxed_unsync());
-    stream(try_unfold(
-        incoming,
-        async |mut incoming| match tokio::time::timeout(BODY_PAUSE_MAX, incoming.try_next()).await {
+    stream(try_unfold(incoming, move |mut incoming| async move {
+        match tokio::time::timeout(pause, incoming.try_next()).await {
             Ok(next) => Ok(next?.map(|piece| (piece, incoming))),
             Err(_) => {
-                let text = format!("no byte of the body came for {BODY_PAUSE_MAX:?}");
+                let text = format!("no byte of the body came for {pause:?}");
                 Err(io::Error::new(io::ErrorKind::TimedOut, text))
             }
-        },
-    ))
+        }
+    }))
 }
 
 /// A job's socket, closed and its connections ended when dropped.
@@ -151,6 +139,7 @@ impl Drop for JobSocket {
 pub(crate) fn open_job_socket(
     path: &Path,
     door: Arc<FrontDoor>,
+    limits: Limits,
 ) -> io::Result<Box<dyn Any + Send + Sync>> {
     // A socket's own path may have 107 bytes only; by its directory's handle any place will do.
     let directory = std::fs::File::open(path.parent().unwrap_or(Path::new("/")))?;
@@ -186,7 +175,7 @@ pub(crate) fn open_job_socket(
                 },
                 Some(_) = connections.join_next() => continue,
             };
-            let connection = connection(stream, Arc::clone(&door), source.clone());
+            let connection = connection(stream, Arc::clone(&door), source.clone(), &limits);
             connections.spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a job's connection ended early");

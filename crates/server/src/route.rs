@@ -14,9 +14,6 @@ use sightline_wire::schema::{Operation, Protocol, Service, Unserved};
 /// Characters of what a request asks for that are repeated to it.
 const ASKED_CHARS_MAX: usize = 200;
 
-/// How long a body that is read whole may take.
-const DOCUMENT_TIME_MAX: Duration = Duration::from_secs(60);
-
 /// A request that is routed but not yet believed.
 pub(crate) struct Routed<'d> {
     pub(crate) target: Target<'d>,
@@ -71,6 +68,7 @@ pub(crate) async fn route<'d>(
     signed_for: &str,
     parts: Parts,
     body: Body,
+    document_time: Duration,
 ) -> Result<Routed<'d>, Fault> {
     let of_service = |operations: &&Operations| operations.service().signing_name == signed_for;
     let services: Vec<&Operations> = services.iter().filter(of_service).collect();
@@ -84,13 +82,13 @@ pub(crate) async fn route<'d>(
             Match::Unserved(..) | Match::Unknown => protocol == Protocol::RestJson,
         };
         let body = if document {
-            Arrived::Whole(whole(protocol, body).await?)
+            Arrived::Whole(whole(protocol, body, document_time).await?)
         } else {
             Arrived::Streaming(body)
         };
         (found, body)
     } else {
-        let body = whole(protocol, body).await?;
+        let body = whole(protocol, body, document_time).await?;
         (
             match_document(&services, &parts, protocol, &body),
             Arrived::Whole(body),
@@ -192,7 +190,7 @@ fn asked(parts: &Parts, body: &Arrived) -> String {
     asked.chars().take(ASKED_CHARS_MAX).collect()
 }
 
-async fn whole(protocol: Protocol, body: Body) -> Result<Bytes, Fault> {
+async fn whole(protocol: Protocol, body: Body, time_max: Duration) -> Result<Bytes, Fault> {
     let read = read_to_limit(body, DOCUMENT_BYTES_MAX);
     let slow = || {
         Fault::new(
@@ -201,7 +199,7 @@ async fn whole(protocol: Protocol, body: Body) -> Result<Bytes, Fault> {
             "the body came too slowly",
         )
     };
-    let read = tokio::time::timeout(DOCUMENT_TIME_MAX, read)
+    let read = tokio::time::timeout(time_max, read)
         .await
         .map_err(|_| slow())?;
     read.map_err(|error| {

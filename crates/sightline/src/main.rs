@@ -1,6 +1,7 @@
 //! The `sightline` command: the server, and what its users type around it. No rules live here.
 
 mod client;
+mod config;
 mod environment;
 mod image;
 mod job;
@@ -24,6 +25,9 @@ struct Cli {
 enum Command {
     /// Runs the server until it is asked to end.
     Serve(serve::Serve),
+    /// Shows and checks the configuration.
+    #[command(subcommand)]
+    Config(config::Config),
     /// Prints the variables with which programs reach the running server.
     Env(environment::Env),
     /// Runs a program with those variables.
@@ -43,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Config(config) => config.run(),
         Command::Env(env) => env.run(),
         Command::Run(run) => return run.run(),
         Command::Keys(keys) => keys.run(),

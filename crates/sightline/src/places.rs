@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use sightline_launch::passes_to_installer;
 
@@ -16,15 +16,20 @@ const ROOT_CACHE: &str = "/var/cache/sightline";
 /// The option that nearly every command has.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DataDirOption {
-    /// Where the server keeps its data [default: ~/.local/share/sightline].
-    #[arg(long, value_name = "DIR", env = "SIGHTLINE_DATA_DIR")]
-    data_dir: Option<PathBuf>,
+    /// Where the server keeps its data [variable: SIGHTLINE_DATA_DIR] [default: ~/.local/share/sightline].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
 }
+
+/// The variables that name the data directory, the stronger one first.
+const DATA_DIR_VARIABLES: [&str; 2] = ["SIGHTLINE_SERVER_DATA_DIR", "SIGHTLINE_DATA_DIR"];
 
 impl DataDirOption {
     /// The directory given, or the default one.
     pub(crate) fn path(&self) -> Result<PathBuf> {
-        if let Some(given) = &self.data_dir {
+        let told = DATA_DIR_VARIABLES.into_iter().find_map(variable);
+        let given = self.data_dir.clone().or_else(|| told.map(PathBuf::from));
+        if let Some(given) = given {
             return Ok(std::path::absolute(given)?);
         }
         let base = match variable("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()) {
@@ -50,6 +55,21 @@ pub(crate) fn variable_names() -> impl Iterator<Item = String> {
     std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
 }
 
+/// The variables that may be the configuration's; a value that is not UTF-8 is refused.
+pub(crate) fn configuration_variables() -> Result<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for name in variable_names().filter(|name| name.starts_with("SIGHTLINE_")) {
+        let Some(value) = variable(&name) else {
+            continue;
+        };
+        let Ok(value) = value.into_string() else {
+            bail!("the variable {name} is not UTF-8");
+        };
+        variables.push((name, value));
+    }
+    Ok(variables)
+}
+
 pub(crate) fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
 }
@@ -71,7 +91,7 @@ pub(crate) fn recipes(file: Option<&Path>) -> Result<String> {
 }
 
 /// Where environments are kept.
-pub(crate) fn cache_dir(given: Option<PathBuf>) -> Result<PathBuf> {
+pub(crate) fn cache_dir(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(given) = given {
         return Ok(std::path::absolute(given)?);
     }
@@ -88,11 +108,14 @@ pub(crate) fn cache_dir(given: Option<PathBuf>) -> Result<PathBuf> {
 }
 
 /// Where jobs are staged. One data directory has one such place, which no other has.
-pub(crate) fn jobs_dir(data_dir: &Path) -> PathBuf {
+pub(crate) fn jobs_dir(given: Option<&Path>, data_dir: &Path) -> Result<PathBuf> {
+    if let Some(given) = given {
+        return Ok(std::path::absolute(given)?);
+    }
     if !rustix::process::geteuid().is_root() {
-        return data_dir.join("jobs");
+        return Ok(data_dir.join("jobs"));
     }
     let name = data_dir.to_string_lossy();
     let digest = sightline_wire::sigv4::sha256(name.as_bytes()).to_string();
-    Path::new(ROOT_JOBS).join(digest.get(..16).unwrap_or(&digest))
+    Ok(Path::new(ROOT_JOBS).join(digest.get(..16).unwrap_or(&digest)))
 }

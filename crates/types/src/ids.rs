@@ -60,6 +60,13 @@ impl Region {
     }
 }
 
+impl Default for Region {
+    /// The region that AWS's clients know longest.
+    fn default() -> Self {
+        Self("us-east-1".into())
+    }
+}
+
 impl FromStr for Region {
     type Err = InvalidId;
 

@@ -1,4 +1,5 @@
-//! `cargo xtask codegen`: from `models/` to wire types, operation tables and `docs/support`.
+//! `cargo xtask codegen`: from `models/` to wire types, operation tables, `docs/support` and
+//! `docs/configuration.md`.
 //!
 //! With `--botocore` the trimmed models are made first, from the data of the client library whose
 //! requests the server must understand. Without it nothing but this repository is read, so that
@@ -62,6 +63,10 @@ fn repository() -> anyhow::Result<&'static Path> {
 fn generate(root: &Path, keep: &keep::Keep) -> anyhow::Result<Output> {
     let mut output = Output::default();
     output.folders.insert("docs/support".into());
+    let configuration = sightline_config::page();
+    output
+        .files
+        .insert("docs/configuration.md".into(), configuration);
     for (name, kept) in keep {
         let path = root.join(format!("models/{name}.json"));
         let text =

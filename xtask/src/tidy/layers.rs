@@ -62,6 +62,7 @@ const PLACES: &[(&str, Layer)] = &[
     ("sightline-api-mlflow", Layer::Protocol),
     ("sightline-api-s3", Layer::Protocol),
     ("sightline-api-sagemaker", Layer::Protocol),
+    ("sightline-config", Layer::Assembly),
     ("sightline-server", Layer::Assembly),
     ("sightline", Layer::Binary),
     ("sightline-testkit", Layer::Beside),
@@ -80,6 +81,7 @@ const OPEN_TO_NEIGHBOURS: &[&str] = &[
 const EDGES_INSIDE_A_LAYER: &[(&str, &str)] = &[
     ("sightline-monitor", "sightline-jobs"),
     ("sightline-monitor", "sightline-hosting"),
+    ("sightline-server", "sightline-config"),
 ];
 
 /// Crates that cost build time or bring `unsafe` or C code: each has one home.

@@ -8,6 +8,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use sightline_api::{full, read_to_limit};
+use sightline_config::Settings;
 use sightline_identity::{AccessKey, Grants, NewSession};
 use sightline_ports::Clock as _;
 use sightline_server::{Assembly, Ground, assemble};
@@ -126,7 +127,7 @@ impl World {
         let assembly = assemble(Ground {
             data_dir: directory.path().to_owned(),
             jobs_dir: directory.path().join("jobs"),
-            region: "us-east-1".parse().unwrap(),
+            settings: Settings::default(),
             clock: clock.clone(),
             launcher: Arc::new(launcher),
         })

@@ -1,0 +1,156 @@
+//! The table of keys. A key is one entry here: its doc text, name, type and default.
+//!
+//! `also "VARIABLE"` names a shorter variable; `from 1 to 10` bounds a number. A unit is the last
+//! word of a key's name (`_ms`, `_seconds`, `_days`, `_bytes`, `_max` for a count).
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use sightline_types::Region;
+
+use crate::load::Loader;
+use crate::{Key, Section};
+
+/// Makes the structs, the list of keys and the reading of each from one table.
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $key:ident: $Type:ty = $default:expr
+                    $(, also $also:literal)? $(, from $least:literal to $greatest:literal)?;
+            )*
+        }
+    )+) => {
+        /// Every setting of a server.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Settings {
+            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
+        }
+
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug, PartialEq, Eq)]
+            pub struct $Section {
+                $( $(#[doc = $doc])+ pub $key: $Type, )*
+            }
+        )+
+
+        /// The sections in the order in which they are documented.
+        pub const SECTIONS: &[Section] = &[
+            $( Section { name: stringify!($section), doc: concat!($($section_doc),+) }, )+
+        ];
+
+        /// Every key in the order in which they are documented.
+        pub const KEYS: &[Key] = &[$($( Key {
+            name: concat!(stringify!($section), ".", stringify!($key)),
+            doc: concat!($($doc),+),
+            expected: <$Type as crate::Setting>::EXPECTED,
+            range: settings!(@range $($least $greatest)?),
+            also: settings!(@also $($also)?),
+        }, )*)+];
+
+        impl Settings {
+            /// Reads each key from the loader, which knows what was given.
+            pub(crate) fn read(loader: &mut Loader) -> Self {
+                Self {
+                    $( $section: $Section {
+                        $( $key: loader.read::<$Type>(
+                            concat!(stringify!($section), ".", stringify!($key)),
+                            $default,
+                        ), )*
+                    }, )+
+                }
+            }
+        }
+    };
+    (@range $least:literal $greatest:literal) => { Some(($least, $greatest)) };
+    (@range) => { None };
+    (@also $also:literal) => { Some($also) };
+    (@also) => { None };
+}
+
+settings! {
+    /// The one port, and where everything that must last is kept.
+    server: Server {
+        /// Address to listen at; port 0 takes a free one.
+        listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)), also "SIGHTLINE_LISTEN";
+        /// Where everything that must last is kept; unset means `~/.local/share/sightline`.
+        data_dir: Option<PathBuf> = None, also "SIGHTLINE_DATA_DIR";
+        /// Region that clients sign for; one that AWS's clients know.
+        region: Region = Region::default(), also "SIGHTLINE_REGION";
+        /// How long requests under way may take when the server is asked to end.
+        drain_timeout_ms: u64 = 10_000, from 0 to 600_000;
+    }
+
+    /// TLS on the same port.
+    tls: Tls {
+    }
+
+    /// What a client may ask for at most.
+    limits: Limits {
+        /// Connections at once.
+        connections_max: u64 = 1_024, from 1 to 100_000;
+        /// Bytes of a request's head. The longest legitimate one has a presigned URL and a session token.
+        head_bytes_max: u64 = 65_536, from 8_192 to 1_048_576;
+        /// How long a client may take to send a request's head.
+        head_timeout_ms: u64 = 30_000, from 10 to 600_000;
+        /// How long a body may pause before the request is given up.
+        body_pause_max_ms: u64 = 30_000, from 10 to 600_000;
+        /// How long a body that is read whole, as all but objects are, may take.
+        document_timeout_ms: u64 = 60_000, from 10 to 600_000;
+    }
+
+    /// The metadata store: resources, keys of objects, events, logs.
+    metadata: Metadata {
+    }
+
+    /// The bytes of objects.
+    objects: Objects {
+        /// Where they are kept; unset means `blobs` in the data directory.
+        dir: Option<PathBuf> = None;
+    }
+
+    /// Keys, roles and secrets.
+    identity: Identity {
+    }
+
+    /// The record of what everybody did.
+    activity: Activity {
+    }
+
+    /// Jobs that run on this host.
+    jobs: Jobs {
+        /// Where they are staged; unset means `jobs` in the data directory, or for root a directory below `/var/lib/sightline/jobs`.
+        dir: Option<PathBuf> = None;
+        /// Jobs that run at once. Each has an interpreter or two; more would only take turns.
+        running_max: u64 = 4, from 1 to 1_000;
+    }
+
+    /// Environments that stand in for images.
+    environments: Environments {
+        /// Where they are kept; unset means `~/.cache/sightline`, or for root `/var/cache/sightline`.
+        cache_dir: Option<PathBuf> = None, also "SIGHTLINE_CACHE_DIR";
+        /// Interpreters to use before those of the system.
+        pythons: Vec<PathBuf> = Vec::new();
+        /// Whether to build no environment that would need a download.
+        offline: bool = false;
+        /// Whether to refuse an image of which not every promise can be kept.
+        strict_images: bool = false;
+        /// TOML file with recipes for further images.
+        recipes_file: Option<PathBuf> = None, also "SIGHTLINE_RECIPES";
+    }
+
+    /// What the server says of itself.
+    log: Log {
+        /// Which lines are written, as `level` or `crate=level,…`.
+        filter: String = "info".to_owned(), also "SIGHTLINE_LOG";
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::read(&mut Loader::default())
+    }
+}
