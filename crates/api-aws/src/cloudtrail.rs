@@ -128,6 +128,6 @@ fn event(recorded: Recorded) -> model::Event {
         event_source: Some(recorded.source),
         username: Some(recorded.user_name),
         resources: Some(resources.collect()),
-        cloud_trail_event: Some(recorded.record.to_string()),
+        cloud_trail_event: Some(recorded.text),
     }
 }

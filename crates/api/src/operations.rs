@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 use sightline_identity::{Identity, Permit};
-use sightline_meta::{Meta, MetaError};
+use sightline_meta::Meta;
 use sightline_types::{Cx, ErrorKind, Event, EventOutcome, OperationName, RequestId, ResourceRef};
 use sightline_wire::OperationType;
 use sightline_wire::protocol::{self, RequestParts};
@@ -284,8 +284,7 @@ impl Operations {
         }
         let mut event = Event::of(cx, outcome);
         event.resources = named_resources(operation, cx);
-        let stored: Result<(), MetaError> = self.meta.write(move |tx| tx.record(&event)).await;
-        match stored {
+        match self.meta.record(&event).await {
             Ok(()) => done,
             Err(error) => Err(Fault::of(self.faults, error.kind(), &error)),
         }

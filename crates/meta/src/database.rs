@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use sightline_types::Event;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::outbox::Sealed;
 use crate::writer::{self, Job, Queue};
 use crate::{MetaError, Reader, Tx, migrate};
 
@@ -75,6 +77,15 @@ impl Meta {
         });
         self.enqueue(job).await?;
         answered.await.map_err(|_| E::from(MetaError::Abandoned))?
+    }
+
+    /// Records something that changed nothing, and returns once that has reached the disk.
+    pub async fn record(&self, event: &Event) -> Result<(), MetaError> {
+        let sealed = Sealed::of(event)?;
+        let (answer, answered) = oneshot::channel();
+        let deliver = move |committed| drop(answer.send(committed));
+        self.enqueue(Job::Event(sealed, Box::new(deliver))).await?;
+        answered.await.map_err(|_| MetaError::Abandoned)?
     }
 
     async fn enqueue(&self, job: Job) -> Result<(), MetaError> {

@@ -6,6 +6,7 @@ use rusqlite::types::ValueRef;
 use sightline_types::Timestamp;
 
 use crate::MetaError;
+use crate::outbox::Sealed;
 
 /// A value that a statement takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,20 +167,31 @@ impl Reader<'_> {
 
 /// A transaction that may change the store. It reads its own changes.
 #[derive(Debug)]
-pub struct Tx<'c>(pub(crate) Reader<'c>);
+pub struct Tx<'c> {
+    reader: Reader<'c>,
+    /// What this transaction has recorded so far; the writer stores it if the change stands.
+    pub(crate) events: Vec<Sealed>,
+}
 
 impl<'c> Deref for Tx<'c> {
     type Target = Reader<'c>;
 
     fn deref(&self) -> &Reader<'c> {
-        &self.0
+        &self.reader
     }
 }
 
-impl Tx<'_> {
+impl<'c> Tx<'c> {
+    pub(crate) fn new(connection: &'c rusqlite::Connection) -> Self {
+        Self {
+            reader: Reader(connection),
+            events: Vec::new(),
+        }
+    }
+
     /// Runs a statement that answers no rows, and gives the number of rows that it changed.
     pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<usize, MetaError> {
-        let mut statement = self.0.0.prepare_cached(sql)?;
+        let mut statement = self.reader.0.prepare_cached(sql)?;
         bind(&mut statement, params)?;
         Ok(statement.raw_execute()?)
     }

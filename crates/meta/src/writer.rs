@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use rusqlite::Connection;
 
-use crate::{MetaError, Reader, Tx};
+use crate::outbox::{self, Sealed};
+use crate::{MetaError, Tx};
 
 /// Changes that wait for the writer; a full queue makes callers wait.
 pub(crate) const QUEUE_LENGTH_MAX: usize = 1024;
@@ -19,8 +20,13 @@ type Deliver = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 /// Runs one change; says whether to keep it, and how to answer after the commit.
 type Change = Box<dyn FnOnce(&mut Tx<'_>) -> (bool, Deliver) + Send>;
 
-/// A queued change.
-pub(crate) struct Job(Change);
+/// Work for the writer.
+pub(crate) enum Job {
+    /// A change with the events that it records.
+    Change(Change),
+    /// An event of something that changed nothing.
+    Event(Sealed, Deliver),
+}
 
 impl Job {
     /// Wraps `work` so that `answer` hears its result once the commit is durable.
@@ -32,7 +38,7 @@ impl Job {
         T: Send + 'static,
         E: From<MetaError> + Send + 'static,
     {
-        Self(Box::new(move |tx| {
+        Self::Change(Box::new(move |tx| {
             let result = work(tx);
             let keep = result.is_ok();
             let deliver = move |committed: Result<(), MetaError>| match committed {
@@ -61,36 +67,68 @@ pub(crate) fn run(mut connection: Connection, queue: &Receiver<Job>) {
 
 fn commit_group(connection: &mut Connection, group: Vec<Job>) {
     let mut waiting = Vec::with_capacity(group.len());
-    let outcome = run_group(connection, group, &mut waiting).map_err(|error| error.to_string());
+    let outcome = run_group(connection, group, &mut waiting).map_err(|error| reasons(&error));
     for deliver in waiting {
         deliver(outcome.clone().map_err(MetaError::Commit));
     }
+}
+
+/// The whole chain of reasons, since only a text can be told to everyone who waits.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(reason) = source {
+        text = format!("{text}: {reason}");
+        source = reason.source();
+    }
+    text
 }
 
 fn run_group(
     connection: &mut Connection,
     group: Vec<Job>,
     waiting: &mut Vec<Deliver>,
-) -> Result<(), rusqlite::Error> {
+) -> Result<(), MetaError> {
     let mut transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let mut events = Vec::with_capacity(group.len());
     for job in group {
-        let savepoint = transaction.savepoint()?;
-        let ran = catch_unwind(AssertUnwindSafe(|| (job.0)(&mut Tx(Reader(&savepoint)))));
-        match ran {
-            Ok((true, deliver)) => {
-                savepoint.commit()?;
+        match job {
+            Job::Change(change) => run_change(&mut transaction, change, &mut events, waiting)?,
+            Job::Event(event, deliver) => {
+                events.push(event);
                 waiting.push(deliver);
             }
-            Ok((false, deliver)) => {
-                drop(savepoint);
-                waiting.push(deliver);
-            }
-            // Its answer channel is dropped with it, which the caller sees as `Abandoned`.
-            Err(_) => tracing::error!("a change panicked and was rolled back"),
         }
     }
-    transaction.commit()
+    outbox::append(&mut Tx::new(&transaction), events)?;
+    Ok(transaction.commit()?)
+}
+
+fn run_change(
+    transaction: &mut rusqlite::Transaction<'_>,
+    change: Change,
+    events: &mut Vec<Sealed>,
+    waiting: &mut Vec<Deliver>,
+) -> Result<(), MetaError> {
+    let savepoint = transaction.savepoint()?;
+    let mut tx = Tx::new(&savepoint);
+    let ran = catch_unwind(AssertUnwindSafe(|| change(&mut tx)));
+    let recorded = std::mem::take(&mut tx.events);
+    match ran {
+        Ok((true, deliver)) => {
+            savepoint.commit()?;
+            events.extend(recorded);
+            waiting.push(deliver);
+        }
+        Ok((false, deliver)) => {
+            drop(savepoint);
+            waiting.push(deliver);
+        }
+        // Its answer channel is dropped with it, which the caller sees as `Abandoned`.
+        Err(_) => tracing::error!("a change panicked and was rolled back"),
+    }
+    Ok(())
 }
 
 /// The sending side of the writer's queue.

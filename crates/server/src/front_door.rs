@@ -13,7 +13,7 @@ use http::{Method, Response, StatusCode};
 use serde_json::json;
 use sightline_api::{Body, Fault, Operations, Request, empty, encode_fault, full};
 use sightline_identity::{AccessKey, Identity};
-use sightline_meta::{Meta, MetaError};
+use sightline_meta::Meta;
 use sightline_ports::Clock;
 use sightline_types::{Cx, Event, EventOutcome, OperationName, Recorded, RequestId, Timestamp};
 use sightline_wire::schema::Protocol;
@@ -214,8 +214,7 @@ impl FrontDoor {
         };
         let cx = Arc::new(cx);
         let event = Event::of(&cx, outcome);
-        let recorded: Result<(), MetaError> = self.meta.write(move |tx| tx.record(&event)).await;
-        let fault = match recorded {
+        let fault = match self.meta.record(&event).await {
             Ok(()) => fault,
             Err(error) => Fault::of(internal, error.kind(), &error),
         };

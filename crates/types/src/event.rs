@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{Arn, Cx, RequestId, Timestamp};
+use crate::{Arn, Cx, Timestamp};
 
 /// A resource that an event touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +34,6 @@ pub enum EventOutcome {
 /// The source of the field set is CloudTrail's record contents, event version 1.11.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Unique identifier of the event.
-    pub id: String,
     /// When the action was asked for.
     pub at: Timestamp,
     /// What was asked for, by whom, from where, with which client and parameters.
@@ -53,7 +51,6 @@ impl Event {
     #[must_use]
     pub fn of(cx: &Arc<Cx>, outcome: EventOutcome) -> Self {
         Self {
-            id: RequestId::random().to_string(),
             at: cx.received_at,
             cx: Arc::clone(cx),
             resources: Vec::new(),

@@ -34,7 +34,7 @@ async fn nothing_succeeds_whose_event_cannot_be_stored() {
     let world = World::new(Behaviour::Forget).await;
     let broken: Result<_, MetaError> = world
         .meta
-        .write(|tx| tx.execute("ALTER TABLE events RENAME TO gone", &[]))
+        .write(|tx| tx.execute("ALTER TABLE event_blocks RENAME TO gone", &[]))
         .await;
     broken.unwrap();
     for operation in [&MAKE_THING, &LOOK_AT_THING] {

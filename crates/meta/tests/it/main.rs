@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
 
+mod events;
+
 use std::sync::Arc;
 
 use serde_json::json;
 use sightline_meta::resource::{self, Kind, List, Resource, ResourceError, SortBy};
-use sightline_meta::{Meta, MetaError, MetaOptions, outbox, params, settings, tags};
+use sightline_meta::{Meta, MetaError, MetaOptions, params, settings, tags};
 use sightline_types::{
     Arn, Caller, Cx, Event, EventOutcome, OperationName, Recorded, RequestId, ResourceRef,
     SortOrder, Timestamp,
@@ -382,95 +384,4 @@ async fn tags_replace_by_key_and_stop_at_fifty() {
         .unwrap();
     assert_eq!(found.len(), 49);
     assert_eq!(found[0], ("k00".to_owned(), "new".to_owned()));
-}
-
-#[tokio::test]
-async fn an_event_and_its_change_commit_together_and_numbers_have_no_gaps() {
-    let dir = tempfile::tempdir().unwrap();
-    let meta = open(&dir);
-    for name in ["One", "Two", "Undone", "Three"] {
-        let outcome = meta
-            .write(move |tx| {
-                settings::put(tx, name, "x")?;
-                tx.record(&event(name, name == "Two"))?;
-                if name == "Undone" {
-                    Err(MetaError::Abandoned)
-                } else {
-                    Ok(())
-                }
-            })
-            .await;
-        assert_eq!(outcome.is_err(), name == "Undone");
-    }
-    let wanted = outbox::Lookup {
-        attribute: None,
-        from: None,
-        until: None,
-        before_seq: None,
-        limit: 2,
-    };
-    let query = wanted.clone();
-    let page = meta
-        .read(move |reader| outbox::lookup(reader, &query))
-        .await
-        .unwrap();
-    let names: Vec<(i64, &str)> = page
-        .items
-        .iter()
-        .map(|e| (e.seq, e.name.as_str()))
-        .collect();
-    assert_eq!(names, [(3, "Three"), (2, "Two")]);
-    assert_eq!(page.items[0].record["requestParameters"], json!({ "a": 1 }));
-    assert_eq!(
-        page.items[0].resources,
-        [("AWS::X".to_owned(), "arn:aws:x:::thing/Three".to_owned())]
-    );
-    let rest = outbox::Lookup {
-        before_seq: page.next_token.and_then(|t| t.parse().ok()),
-        ..wanted
-    };
-    let page = meta
-        .read(move |reader| outbox::lookup(reader, &rest))
-        .await
-        .unwrap();
-    assert_eq!(page.items.len(), 1);
-    assert!(page.next_token.is_none());
-}
-
-#[tokio::test]
-async fn events_are_found_by_each_attribute() {
-    let dir = tempfile::tempdir().unwrap();
-    let meta = open(&dir);
-    meta.write(|tx| {
-        tx.record(&event("One", false))?;
-        tx.record(&event("Two", true))
-    })
-    .await
-    .unwrap();
-    use outbox::Attribute as By;
-    let cases = [
-        (By::Name("One".to_owned()), 1),
-        (By::ReadOnly(true), 1),
-        (By::Source("sagemaker.amazonaws.com".to_owned()), 2),
-        (By::UserName("alice".to_owned()), 2),
-        (By::AccessKeyId("AKIANOBODY".to_owned()), 0),
-        (By::ResourceKind("AWS::X".to_owned()), 2),
-        (By::ResourceName("arn:aws:x:::thing/Two".to_owned()), 1),
-        (By::ResourceName("Two".to_owned()), 1),
-        (By::Id("none".to_owned()), 0),
-    ];
-    for (attribute, expected) in cases {
-        let wanted = outbox::Lookup {
-            attribute: Some(attribute.clone()),
-            from: Some(Timestamp::EPOCH),
-            until: Some(Timestamp::from_millis(1_000)),
-            before_seq: None,
-            limit: 50,
-        };
-        let page = meta
-            .read(move |reader| outbox::lookup(reader, &wanted))
-            .await
-            .unwrap();
-        assert_eq!(page.items.len(), expected, "{attribute:?}");
-    }
 }
