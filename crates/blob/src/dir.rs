@@ -4,13 +4,15 @@
 //! <root>/blobs/ab/ab12…   one file per blob, in a folder named by its first two digits
 //! <root>/tmp/ab12…        blobs being written; whatever a crash left here is removed at open
 //! ```
-//! Everything is reached from directory handles taken at open, by names that hold hexadecimal
-//! digits only, so neither a renamed root nor a planted link can lead a blob elsewhere.
+//! Everything is reached from directory handles, one step at a time and by names that hold
+//! hexadecimal digits only, so neither a renamed root nor a planted link can lead a blob elsewhere.
+//! The handle of a folder is taken at its first use and kept: there are 256 at most.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, future};
@@ -22,7 +24,7 @@ use crate::read;
 use crate::stage::{Batch, Stage};
 
 /// Folders and files belong to the server alone.
-pub(crate) const FOLDER_MODE: Mode = Mode::RWXU;
+const FOLDER_MODE: Mode = Mode::RWXU;
 
 /// Keeps each blob as a file, durable through `fsync` of the file and of its directory.
 #[derive(Clone, Debug)]
@@ -33,8 +35,38 @@ pub struct DirBlobStore {
 /// The directory handles from which every blob is reached.
 #[derive(Debug)]
 pub(crate) struct Folders {
-    pub(crate) blobs: OwnedFd,
+    blobs: OwnedFd,
     pub(crate) tmp: OwnedFd,
+    shards: Mutex<HashMap<Box<str>, Arc<OwnedFd>>>,
+}
+
+impl Folders {
+    /// The folder that a blob goes to, made durably at first use.
+    pub(crate) fn shard_for_writing(&self, id: &BlobId) -> rustix::io::Result<Arc<OwnedFd>> {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = shard_of(id);
+        if let Some(shard) = shards.get(name) {
+            return Ok(Arc::clone(shard));
+        }
+        // Whoever else needs the folder waits here until its name is durable.
+        make_folder(&self.blobs, name)?;
+        rustix::fs::fsync(&self.blobs)?;
+        let shard = Arc::new(open_folder(&self.blobs, name)?);
+        shards.insert(name.into(), Arc::clone(&shard));
+        Ok(shard)
+    }
+
+    /// The folder that a blob would lie in, if there is one.
+    fn shard_for_reading(&self, id: &BlobId) -> rustix::io::Result<Arc<OwnedFd>> {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = shard_of(id);
+        if let Some(shard) = shards.get(name) {
+            return Ok(Arc::clone(shard));
+        }
+        let shard = Arc::new(open_folder(&self.blobs, name)?);
+        shards.insert(name.into(), Arc::clone(&shard));
+        Ok(shard)
+    }
 }
 
 impl DirBlobStore {
@@ -48,6 +80,10 @@ impl DirBlobStore {
             source,
         };
         std::fs::create_dir_all(root).map_err(store)?;
+        if let Some(parent) = root.parent() {
+            // The root's own name must be durable before anything below it counts.
+            sync_folder(parent).map_err(store)?;
+        }
         let root: OwnedFd = std::fs::File::open(root).map_err(store)?.into();
         let folders = open_folders(&root).map_err(|errno| store(errno.into()))?;
         Ok(Self {
@@ -110,9 +146,13 @@ impl BlobStore for DirBlobStore {
     }
 
     async fn delete(&self, id: &BlobId) -> Result<(), BlobError> {
-        let path = path_of(id);
+        let id = id.clone();
         self.blocking("delete a blob", move |folders| {
-            match rustix::fs::unlinkat(&folders.blobs, &path, AtFlags::empty()) {
+            let shard = match folders.shard_for_reading(&id) {
+                Err(Errno::NOENT) => return Ok(()),
+                shard => shard?,
+            };
+            match rustix::fs::unlinkat(&*shard, id.as_str(), AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => Ok(()),
                 Err(errno) => Err(errno.into()),
             }
@@ -129,25 +169,31 @@ impl BlobStore for DirBlobStore {
     }
 }
 
-/// Where a blob lies below `blobs`.
-fn path_of(id: &BlobId) -> String {
-    format!("{}/{}", shard_of(id), id.as_str())
-}
-
 /// The folder of a blob: its first two digits, so that no folder grows too long to scan.
-pub(crate) fn shard_of(id: &BlobId) -> &str {
+fn shard_of(id: &BlobId) -> &str {
     id.as_str().get(..2).unwrap_or_default()
 }
 
 /// Opens the folder `name` below `parent`, which must be a real directory and not a link.
-pub(crate) fn open_folder(parent: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
+fn open_folder(parent: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(parent, name, flags, Mode::empty())
 }
 
 fn open_blob(folders: &Folders, id: &BlobId) -> rustix::io::Result<OwnedFd> {
+    let shard = folders.shard_for_reading(id)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(&folders.blobs, path_of(id), flags, Mode::empty())
+    rustix::fs::openat(&*shard, id.as_str(), flags, Mode::empty())
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    // A relative root with one step has the empty path as its parent.
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    std::fs::File::open(path)?.sync_all()
 }
 
 fn open_folders(root: &OwnedFd) -> rustix::io::Result<Folders> {
@@ -157,8 +203,11 @@ fn open_folders(root: &OwnedFd) -> rustix::io::Result<Folders> {
     let folders = Folders {
         blobs: open_folder(root, "blobs")?,
         tmp: open_folder(root, "tmp")?,
+        shards: Mutex::default(),
     };
     rustix::fs::fsync(root)?;
+    // Makes durable the names of folders whose maker may have died before it did.
+    rustix::fs::fsync(&folders.blobs)?;
     for name in names_in(&folders.tmp)? {
         rustix::fs::unlinkat(&folders.tmp, &name, AtFlags::empty())?;
     }
@@ -166,7 +215,7 @@ fn open_folders(root: &OwnedFd) -> rustix::io::Result<Folders> {
 }
 
 /// Makes a folder unless it exists.
-pub(crate) fn make_folder(parent: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+fn make_folder(parent: &OwnedFd, name: &str) -> rustix::io::Result<()> {
     match rustix::fs::mkdirat(parent, name, FOLDER_MODE) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),

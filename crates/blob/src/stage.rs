@@ -7,10 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
 use sightline_ports::{BlobId, BlobStream};
 
-use crate::dir::{Folders, make_folder, open_folder, shard_of};
+use crate::dir::Folders;
 
 /// Bytes handed to a blocking thread at once: enough that the hop between threads is cheap.
 const BATCH_BYTES: usize = 1024 * 1024;
@@ -99,16 +98,16 @@ impl Stage {
             ));
         };
         open.file.sync_all()?;
-        let shard = shard_folder(&open.folders, &self.id)?;
+        let shard = open.folders.shard_for_writing(&self.id)?;
         rustix::fs::renameat(
             &open.folders.tmp,
             self.id.as_str(),
-            &shard,
+            &*shard,
             self.id.as_str(),
         )?;
         // The name is durable only once the folder is.
-        if let Err(errno) = rustix::fs::fsync(&shard) {
-            rustix::fs::unlinkat(&shard, self.id.as_str(), AtFlags::empty())?;
+        if let Err(errno) = rustix::fs::fsync(&*shard) {
+            rustix::fs::unlinkat(&*shard, self.id.as_str(), AtFlags::empty())?;
             self.open = None;
             return Err(errno.into());
         }
@@ -134,18 +133,5 @@ impl Drop for Stage {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             drop(runtime.spawn_blocking(move || drop(file)));
         }
-    }
-}
-
-/// Opens the folder that a blob goes to, making it durably at first use.
-fn shard_folder(folders: &Folders, id: &BlobId) -> rustix::io::Result<std::os::fd::OwnedFd> {
-    let shard = shard_of(id);
-    match open_folder(&folders.blobs, shard) {
-        Err(Errno::NOENT) => {
-            make_folder(&folders.blobs, shard)?;
-            rustix::fs::fsync(&folders.blobs)?;
-            open_folder(&folders.blobs, shard)
-        }
-        opened => opened,
     }
 }

@@ -68,9 +68,11 @@ pub enum BlobError {
 ///
 /// Promises that the contract suite checks on each implementation:
 /// a blob is visible whole or not at all; after `put` returns it survives power loss; a `put`
-/// that fails, or is dropped before its source has ended, leaves nothing readable; `delete` of an
-/// absent blob succeeds; an open read goes on to its end although the blob is deleted meanwhile;
-/// memory use does not grow with blob size.
+/// that fails, or is dropped before its source has ended, leaves nothing readable, unless the store
+/// is elsewhere and only its answer was lost: then the whole blob may be there, for the collection
+/// to find; `delete` of an absent blob succeeds; an open read goes on to its end although the blob
+/// is deleted meanwhile, and ends in an error if its bytes do; memory use does not grow with blob
+/// size.
 #[async_trait]
 pub trait BlobStore: Send + Sync + std::fmt::Debug {
     /// Stores `bytes` durably as `id`, which must be unused, and gives their number.

@@ -6,13 +6,14 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use sightline_ports::{BlobError, BlobId, BlobStore, BlobStream, ByteRange};
 
 /// The largest amount of a blob that a store may hold in memory, whatever the blob's size.
-const HELD_BYTES_MAX: u64 = 8 * 1024 * 1024;
+const HELD_BYTES_MAX: u64 = 12 * 1024 * 1024;
 
 /// Size of the pieces in which the suite sends large blobs.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -39,6 +40,112 @@ pub async fn keeps_every_promise(store: Arc<dyn BlobStore>) {
     memory_does_not_grow_with_the_blob(&*store).await;
     lists_are_paged_in_order(&*store).await;
     concurrent_blobs_do_not_mix(store).await;
+}
+
+/// A way in which the ground under a store can fail, switched on and off by the test.
+pub struct Failure<'f> {
+    /// What fails, for the messages of assertions.
+    pub name: &'static str,
+    /// Whether a write that is told to have failed may have succeeded, as when only the answer is
+    /// lost. Otherwise a failed write leaves nothing.
+    pub loses_answers: bool,
+    /// Makes the ground fail.
+    pub begin: &'f dyn Fn(),
+    /// Makes it whole again.
+    pub end: &'f dyn Fn(),
+}
+
+/// How long an operation may take to give up on a failing ground.
+const GIVING_UP_MAX: Duration = Duration::from_secs(60);
+
+/// Asserts that under `failure` every answer of `store` is true: what it says it stored is there,
+/// what it says it read is right, what it says is missing is missing; and that some answer was an
+/// error. `kept` and `written` are unused names, and are unused again afterwards.
+pub async fn tells_the_truth_under(
+    failure: &Failure<'_>,
+    store: &dyn BlobStore,
+    kept: &BlobId,
+    written: &BlobId,
+) {
+    let name = failure.name;
+    let bytes = pattern(6_000_001);
+    put(store, kept, &bytes).await;
+    for length in [4096, 11_000_003] {
+        (failure.begin)();
+        let tried =
+            tokio::time::timeout(GIVING_UP_MAX, try_everything(store, kept, written, length));
+        let (errors, stored) = tried
+            .await
+            .unwrap_or_else(|_| panic!("{name}: it never gives up"));
+        (failure.end)();
+        assert!(0 < errors, "{name}: nothing failed");
+        let found = read_if_there(store, written).await;
+        let listed = names(store).await.contains(written);
+        assert_eq!(listed, found.is_some(), "{name}: lists and reads differ");
+        match found {
+            Some(found) => {
+                assert!(
+                    stored || failure.loses_answers,
+                    "{name}: a failed put is readable"
+                );
+                assert!(found == pattern(length), "{name}: a torn blob is readable");
+            }
+            None => assert!(!stored, "{name}: an acknowledged blob is gone"),
+        }
+        assert!(
+            get(store, kept, WHOLE).await == bytes,
+            "{name}: another blob suffered"
+        );
+        store.delete(written).await.expect("it is deleted");
+    }
+    put(store, written, b"the name is usable again").await;
+    store.delete(written).await.expect("it is deleted");
+    store.delete(kept).await.expect("it is deleted");
+}
+
+/// Runs each operation once, and tells how many failed and whether the put succeeded.
+async fn try_everything(
+    store: &dyn BlobStore,
+    kept: &BlobId,
+    written: &BlobId,
+    length: usize,
+) -> (usize, bool) {
+    let mut errors = 0;
+    let stored = match store.put(written, source(pattern(length))).await {
+        Ok(size) => {
+            assert_eq!(size, length as u64);
+            true
+        }
+        Err(BlobError::Store { .. }) => {
+            errors += 1;
+            false
+        }
+        Err(other) => panic!("a failing store gave {other:?}"),
+    };
+    match store.get(kept, WHOLE).await {
+        Ok(bytes) => match bytes.try_collect::<Vec<Bytes>>().await {
+            Ok(pieces) => assert!(
+                pieces.concat() == pattern(6_000_001),
+                "a read was cut short"
+            ),
+            Err(_) => errors += 1,
+        },
+        Err(BlobError::Store { .. }) => errors += 1,
+        Err(other) => panic!("a blob that is there gave {other:?}"),
+    }
+    match store.list(None, usize::MAX).await {
+        Ok(listed) => assert!(listed.contains(kept), "a list lacks a blob"),
+        Err(_) => errors += 1,
+    }
+    (errors, stored)
+}
+
+async fn read_if_there(store: &dyn BlobStore, id: &BlobId) -> Option<Vec<u8>> {
+    match store.get(id, WHOLE).await {
+        Ok(bytes) => Some(read_all(bytes).await),
+        Err(BlobError::NotFound(_)) => None,
+        Err(other) => panic!("a healthy store gave {other:?}"),
+    }
 }
 
 /// A blob name made of one digit, for tests that want to read it.
@@ -244,7 +351,7 @@ impl Drop for Counted {
 async fn memory_does_not_grow_with_the_blob(store: &dyn BlobStore) {
     let (held, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let piece = Bytes::from(pattern(PIECE_BYTES));
-    let size = 6 * HELD_BYTES_MAX;
+    let size = 4 * HELD_BYTES_MAX;
     let (counted, peak) = (Arc::clone(&held), Arc::clone(&most));
     let pieces = stream::iter(0..size / PIECE_BYTES as u64).map(move |_| {
         let now = counted.fetch_add(PIECE_BYTES as u64, Ordering::SeqCst) + PIECE_BYTES as u64;

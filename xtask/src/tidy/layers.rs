@@ -91,6 +91,7 @@ const HOMES: &[(&str, &str)] = &[
     ("hyper", "sightline-server"),
     ("hyper-util", "sightline-server"),
     ("libc", "sightline-launch"),
+    ("object_store", "sightline-blob"),
     ("rusqlite", "sightline-meta"),
     ("seccompiler", "sightline-launch"),
 ];

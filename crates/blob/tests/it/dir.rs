@@ -4,10 +4,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use sightline_blob::DirBlobStore;
 use sightline_ports::{BlobError, BlobStore};
 use sightline_testkit::blob::{
-    WHOLE, failing_source, id, keeps_every_promise, pattern, read_all, source,
+    Failure, WHOLE, failing_source, id, keeps_every_promise, pattern, read_all, source,
+    tells_the_truth_under,
 };
 
 fn files_below(folder: &Path) -> Vec<String> {
@@ -69,10 +71,18 @@ async fn planted_links_are_not_followed() {
     symlink(outside.path(), root.path().join("blobs/bb")).unwrap();
     let put = store.put(&id('b'), source("must stay inside")).await;
     assert!(matches!(put, Err(BlobError::Store { .. })), "{put:?}");
+    std::fs::write(outside.path().join(id('b').as_str()), "secret").unwrap();
+    let read = store.get(&id('b'), WHOLE).await.map(|_| ());
+    assert!(matches!(read, Err(BlobError::Store { .. })), "{read:?}");
+    let deleted = store.delete(&id('b')).await;
+    assert!(
+        matches!(deleted, Err(BlobError::Store { .. })),
+        "{deleted:?}"
+    );
     assert_eq!(
         files_below(outside.path()).len(),
-        1,
-        "nothing was written through the link"
+        2,
+        "nothing was written or deleted through the link"
     );
 }
 
@@ -101,4 +111,46 @@ fn an_unfinished_blob_is_removed_although_the_runtime_ends_at_once() {
     assert!(matches!(put, Err(BlobError::Source(_))), "{put:?}");
     drop(runtime);
     assert_eq!(files_below(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_failing_directory_is_never_believed() {
+    let root = tempfile::tempdir().unwrap();
+    let store = DirBlobStore::open(root.path()).unwrap();
+    let folder = root.path().join("blobs/bb");
+    let unfinished = root.path().join("tmp").join(id('b').as_str());
+    for (name, obstacle) in [("no folder", folder), ("no new file", unfinished)] {
+        let failure = Failure {
+            name,
+            loses_answers: false,
+            begin: &|| {
+                drop(std::fs::remove_dir(&obstacle));
+                std::fs::write(&obstacle, "").unwrap();
+            },
+            end: &|| std::fs::remove_file(&obstacle).unwrap(),
+        };
+        tells_the_truth_under(&failure, &store, &id('a'), &id('b')).await;
+    }
+}
+
+#[tokio::test]
+async fn an_open_read_whose_file_shrinks_ends_in_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let store = DirBlobStore::open(root.path()).unwrap();
+    store
+        .put(&id('a'), source(pattern(5_000_000)))
+        .await
+        .unwrap();
+    let mut reading = store.get(&id('a'), WHOLE).await.unwrap();
+    reading.next().await.unwrap().unwrap();
+    let file = root.path().join("blobs/aa").join(id('a').as_str());
+    std::fs::File::options()
+        .write(true)
+        .open(file)
+        .unwrap()
+        .set_len(1_000_000)
+        .unwrap();
+    let rest: Vec<_> = reading.collect().await;
+    let error = rest.last().unwrap().as_ref().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
 }
