@@ -32,6 +32,8 @@ enum Group {
     Python,
     /// Unmodified Python clients against the real binary
     E2e,
+    /// The real binary killed under load, 50 times
+    Crash,
 }
 
 /// What one group came to.
@@ -100,6 +102,7 @@ impl Group {
             Self::Rust => "rust",
             Self::Python => "python",
             Self::E2e => "e2e",
+            Self::Crash => "crash",
         }
     }
 
@@ -120,6 +123,16 @@ impl Group {
                     cargo(&["build", "--package", "sightline"]),
                 )?;
                 tests(pytest(&["e2e"])?)
+            }
+            Self::Crash => {
+                succeed(
+                    "build the server",
+                    cargo(&["build", "--package", "sightline"]),
+                )?;
+                let words = ["run", "--quiet", "--package", "sightline-proof", "--"];
+                let mut crash = cargo(&words);
+                crash.args(["crash", "--iterations", "50"]);
+                tests(crash)
             }
         }
     }

@@ -65,6 +65,7 @@ const PLACES: &[(&str, Layer)] = &[
     ("sightline-config", Layer::Assembly),
     ("sightline-server", Layer::Assembly),
     ("sightline", Layer::Binary),
+    ("sightline-proof", Layer::Beside),
     ("sightline-testkit", Layer::Beside),
 ];
 

@@ -1,0 +1,109 @@
+//! `sightline-proof`: runs the campaigns that prove that nothing is lost.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use sightline_ports::{Clock as _, SystemClock};
+use sightline_proof::crash::Campaign;
+
+/// Iterations between two lines of progress.
+const PROGRESS_EVERY: u64 = 25;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "sightline-proof",
+    about = "Proof that nothing acknowledged is lost"
+)]
+struct Cli {
+    #[command(subcommand)]
+    proof: Proof,
+}
+
+#[derive(Debug, Subcommand)]
+enum Proof {
+    /// Kills a server under load over and over, and compares what is left with what it promised.
+    Crash(Crash),
+}
+
+#[derive(Debug, clap::Args)]
+struct Crash {
+    /// The server to kill [default: the one built beside this program].
+    #[arg(long, value_name = "FILE", env = "SIGHTLINE_BIN")]
+    binary: Option<PathBuf>,
+    /// How often.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    iterations: u64,
+    /// What decides everything that is chosen; a new one each time unless given.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let Proof::Crash(crash) = Cli::parse().proof;
+    match crash.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Crash {
+    fn run(&self) -> Result<()> {
+        let begun = SystemClock.now();
+        let seed = self.seed.unwrap_or_else(|| begun.millis().unsigned_abs());
+        say(format!("seed {seed}"));
+        let folder = tempfile::Builder::new()
+            .prefix("sightline-crash-")
+            .tempdir()?;
+        let campaign = Campaign {
+            binary: match &self.binary {
+                Some(binary) => binary.clone(),
+                None => std::env::current_exe()?.with_file_name("sightline"),
+            },
+            folder: folder.path().to_owned(),
+            iterations: self.iterations,
+            seed,
+        };
+        let mut done = 0;
+        let result = campaign.run(|iteration| {
+            done = iteration + 1;
+            if done % PROGRESS_EVERY == 0 {
+                say(format!("survived {done} of {}", self.iterations));
+            }
+        });
+        let took = SystemClock.now().since(begun).as_secs_f64();
+        let survived = match result {
+            Ok(survived) => survived,
+            Err(error) => {
+                let kept = folder.keep();
+                say(format!("data and log are kept in {}", kept.display()));
+                say(format!("{done} passed, 1 failed in {took:.1}s"));
+                return Err(error);
+            }
+        };
+        for what in &survived.left_out {
+            say(format!("left out, for it is not served: {what}"));
+        }
+        say(format!(
+            "{} calls answered; the longest start took {:?}; {} MiB on disk",
+            survived.calls,
+            survived.start_max,
+            survived.disk_bytes >> 20
+        ));
+        say(format!("{done} passed in {took:.1}s"));
+        Ok(())
+    }
+}
+
+/// Writes one line; a reader who has gone away is no failure.
+fn say(text: impl AsRef<str>) {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", text.as_ref())
+        .and_then(|()| out.flush())
+        .ok();
+}
