@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use sightline_types::Region;
 
 use crate::load::Loader;
-use crate::{Key, Section};
+use crate::{Key, Secret, Section};
 
 /// Makes the structs, the list of keys and the reading of each from one table.
 macro_rules! settings {
@@ -82,6 +82,10 @@ settings! {
         region: Region = Region::default(), also "SIGHTLINE_REGION";
         /// How long requests under way may take when the server is asked to end.
         drain_timeout_ms: u64 = 10_000, from 0 to 600_000;
+        /// Token with which `/metrics` is read (`Authorization: Bearer …`); unset means by this host only.
+        metrics_token: Option<Secret> = None;
+        /// Space that must be free where data and objects lie; with less, `/readyz` says so.
+        free_disk_bytes: u64 = 268_435_456;
     }
 
     /// TLS on the same port.
@@ -90,16 +94,38 @@ settings! {
 
     /// What a client may ask for at most.
     limits: Limits {
-        /// Connections at once.
+        /// Connections at once. On further ones only `/healthz`, `/readyz` and `/metrics` are answered.
         connections_max: u64 = 1_024, from 1 to 100_000;
+        /// Connections at once from one address.
+        peer_connections_max: u64 = 1_024, from 1 to 100_000;
+        /// Requests at once; further ones are told to try again.
+        requests_max: u64 = 1_024, from 1 to 100_000;
+        /// Requests at once of one principal; further ones are throttled.
+        principal_requests_max: u64 = 512, from 1 to 100_000;
+        /// Requests per second of one principal, on the whole; more are throttled. 0 is any number.
+        principal_requests_per_second: u64 = 0, from 0 to 1_000_000;
+        /// Requests that a principal may make at once after a pause, where their rate is limited.
+        principal_burst_max: u64 = 100, from 1 to 1_000_000;
         /// Bytes of a request's head. The longest legitimate one has a presigned URL and a session token.
         head_bytes_max: u64 = 65_536, from 8_192 to 1_048_576;
+        /// Headers of a request.
+        headers_max: u64 = 100, from 16 to 1_000;
+        /// Bytes of a request's path and query.
+        uri_bytes_max: u64 = 16_384, from 2_048 to 65_534;
         /// How long a client may take to send a request's head.
         head_timeout_ms: u64 = 30_000, from 10 to 600_000;
+        /// How long a connection may wait for its next request.
+        idle_timeout_ms: u64 = 75_000, from 10 to 3_600_000;
         /// How long a body may pause before the request is given up.
         body_pause_max_ms: u64 = 30_000, from 10 to 600_000;
+        /// Bytes per second that a body must bring, over the time for which the server waited for it. 0 is any number.
+        body_bytes_per_second: u64 = 100, from 0 to 1_000_000_000;
         /// How long a body that is read whole, as all but objects are, may take.
         document_timeout_ms: u64 = 60_000, from 10 to 600_000;
+        /// How long a client may take nothing of an answer.
+        write_timeout_ms: u64 = 60_000, from 10 to 600_000;
+        /// How long the bodies of a request and of its answer may take, each.
+        request_timeout_ms: u64 = 21_600_000, from 10 to 86_400_000;
     }
 
     /// The metadata store: resources, keys of objects, events, logs.

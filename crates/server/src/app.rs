@@ -15,7 +15,6 @@ use tokio::sync::watch;
 
 use crate::assembly::{Assembly, Ground, assemble};
 use crate::data_dir::{Credentials, DataDir, DataDirError, ServerFile};
-use crate::limits::Limits;
 use crate::listener;
 
 /// How long one step of building an environment may take.
@@ -182,7 +181,7 @@ pub async fn run(
         isolation,
     });
     let reconciler = jobs.reconcile(shutdown.clone());
-    let served = listener::serve(listener, front, Limits::of(&settings), shutdown);
+    let served = listener::serve(listener, front, &settings, shutdown);
     tokio::join!(served, reconciler);
     data.retract();
     Ok(())

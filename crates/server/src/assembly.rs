@@ -12,11 +12,15 @@ use sightline_identity::Identity;
 use sightline_jobs::{Jobs, JobsOptions, OpenApiSocket};
 use sightline_meta::{Meta, MetaOptions};
 use sightline_objects::{BucketName, Objects};
-use sightline_ports::{Clock, Launcher};
+use sightline_ports::{BlobStore, Clock, Launcher};
 use sightline_telemetry::Telemetry;
 use sightline_types::{Arn, Cx, OperationName, Recorded, RequestId};
+use tokio::sync::{Mutex, watch};
 
+use crate::health::Health;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::probe::Probes;
 use crate::{FrontDoor, StartError, listener};
 
 /// What a server stands on.
@@ -57,8 +61,8 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
     let identity = Identity::open(meta.clone(), region, clock.now()).await?;
     let blobs_dir = settings.objects.dir.clone();
     let blobs_dir = blobs_dir.unwrap_or_else(|| data_dir.join("blobs"));
-    let blobs = Arc::new(DirBlobStore::open(&blobs_dir)?);
-    let objects = Objects::new(meta.clone(), blobs, Arc::clone(&clock));
+    let blobs: Arc<dyn BlobStore> = Arc::new(DirBlobStore::open(&blobs_dir)?);
+    let objects = Objects::new(meta.clone(), Arc::clone(&blobs), Arc::clone(&clock));
     let orphans = objects.collect_orphans().await?;
     if 0 < orphans {
         tracing::info!(orphans, "unfinished objects of an earlier run were removed");
@@ -72,20 +76,29 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         identity: identity.clone(),
         objects: objects.clone(),
         telemetry: telemetry.clone(),
-        launcher: ground.launcher,
+        launcher: Arc::clone(&ground.launcher),
         clock: Arc::clone(&clock),
         root: make_jobs_dir(&ground.jobs_dir)?,
         open_api_socket: socket_opener(&door, limits.clone()),
         running_max: usize::try_from(settings.jobs.running_max).unwrap_or(usize::MAX),
     });
     let services = services(&meta, &identity, objects, telemetry, &jobs);
-    let front = Arc::new(FrontDoor::new(
-        services,
-        identity.clone(),
-        meta,
-        clock,
-        limits,
-    ));
+    let probes = Probes {
+        metrics: Arc::new(Metrics::new(clock.now())),
+        metrics_token: settings.server.metrics_token.clone(),
+        health: Health {
+            meta: meta.clone(),
+            blobs,
+            launcher: ground.launcher,
+            clock: Arc::clone(&clock),
+            directories: vec![data_dir, blobs_dir],
+            free_bytes_min: settings.server.free_disk_bytes,
+            ending: watch::Sender::new(false),
+            last: Mutex::default(),
+        },
+    };
+    let front = FrontDoor::new(services, identity.clone(), meta, clock, limits, probes);
+    let front = Arc::new(front);
     door.get_or_init(|| Arc::downgrade(&front));
     Ok(Assembly {
         front,

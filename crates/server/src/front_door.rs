@@ -9,19 +9,28 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::json;
-use sightline_api::{Body, Fault, Operations, Request, empty, encode_fault, full};
+use sightline_api::{Body, Fault, Operations, Request, empty, encode_fault};
 use sightline_identity::{AccessKey, Identity};
 use sightline_meta::Meta;
 use sightline_ports::Clock;
 use sightline_types::{Cx, Event, EventOutcome, OperationName, Recorded, RequestId, Timestamp};
 use sightline_wire::schema::Protocol;
 use sightline_wire::sigv4::{Answer, Family, SecretKey, SigV4Error};
+use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::claim::{Claim, Proof};
+use crate::exchange::Exchange;
+use crate::gate::{self, Gate};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::patience::Guarded;
 use crate::payload::{checked, fault_of};
+use crate::peer::Peer;
+use crate::probe::Probes;
 use crate::route::{self, Arrived, Routed, Target, header, protocol_of};
 
 /// Characters of a client's name that are kept.
@@ -41,6 +50,8 @@ pub struct FrontDoor {
     meta: Meta,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    gate: Gate,
+    probes: Probes,
 }
 
 impl FrontDoor {
@@ -52,14 +63,27 @@ impl FrontDoor {
         meta: Meta,
         clock: Arc<dyn Clock>,
         limits: Limits,
+        probes: Probes,
     ) -> Self {
         Self {
             services,
             identity,
             meta,
             clock,
+            gate: Gate::new(&limits),
             limits,
+            probes,
         }
+    }
+
+    /// What the server counts.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.probes.metrics
+    }
+
+    /// Says from here on that the server is about to end.
+    pub(crate) fn end(&self) {
+        self.probes.health.end();
     }
 
     /// The services behind the door.
@@ -68,23 +92,62 @@ impl FrontDoor {
         &self.services
     }
 
-    /// Answers one request that came from `source`: an address, or a job's own socket.
-    pub async fn answer(&self, request: http::Request<Body>, source: &str) -> Response<Body> {
-        let id = RequestId::random();
-        let (mut parts, body) = request.into_parts();
-        if let Some(response) = probe(&parts) {
+    /// Answers one request that came from `peer`.
+    pub async fn answer(&self, request: http::Request<Body>, peer: &Peer) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        if let Some(response) = self.probes.answer(&parts, peer).await {
             return response;
+        }
+        let id = RequestId::random();
+        let Some(slot) = self.gate.enter() else {
+            self.metrics().throttled("server");
+            return turned_away(&parts, gate::busy(), &id);
+        };
+        let mut exchange = Exchange::begin(self.metrics(), id.clone(), &peer.source, slot);
+        let span = tracing::info_span!("request", id = id.as_str());
+        let answered = self.answer_within(parts, body, peer, id, &mut exchange);
+        let response = answered.instrument(span).await;
+        exchange.answered(response.status());
+        let end = Instant::now() + self.limits.request_time;
+        response.map(|body| Guarded::new(body, exchange, end).boxed_unsync())
+    }
+
+    /// Answers a request on a connection for which there is no place: only the operator's
+    /// questions are.
+    pub(crate) async fn answer_when_full(
+        &self,
+        request: http::Request<Body>,
+        peer: &Peer,
+    ) -> Response<Body> {
+        let (parts, _) = request.into_parts();
+        if let Some(response) = self.probes.answer(&parts, peer).await {
+            return response;
+        }
+        self.metrics().throttled("connections");
+        turned_away(&parts, gate::busy(), &RequestId::random())
+    }
+
+    async fn answer_within(
+        &self,
+        mut parts: Parts,
+        body: Body,
+        peer: &Peer,
+        id: RequestId,
+        exchange: &mut Exchange,
+    ) -> Response<Body> {
+        if self.limits.uri_bytes < uri_bytes(&parts) {
+            return turned_away(&parts, uri_too_long(self.limits.uri_bytes), &id);
         }
         let claim = match Claim::parse(&mut parts) {
             Ok(Some(claim)) => claim,
-            Ok(None) => return unsigned(&parts, &SigV4Error::Missing, &id),
-            Err(error) => return unsigned(&parts, &error, &id),
+            Ok(None) => return self.unsigned(&parts, &SigV4Error::Missing, &id),
+            Err(error) => return self.unsigned(&parts, &error, &id),
         };
         let protocol = protocol_of(&parts, claim.service());
         // The key comes first, so that nobody without one makes the server read a body.
         let key = match self.key_of(&claim) {
             Ok(key) => key,
-            Err(error) => return disbelieved(&error, &claim, protocol, source, &id),
+            Err(error) => return self.disbelieved(&error, &claim, protocol, peer, &id),
         };
         let document_time = self.limits.document_time;
         let routed =
@@ -92,10 +155,45 @@ impl FrontDoor {
                 Ok(routed) => routed,
                 Err(fault) => return encode_fault(protocol, None, fault, &id),
             };
-        match self.believe(&claim, &key, &routed) {
-            Ok(proof) => self.carry_out(routed, &key, &proof, source, id).await,
-            Err(error) => disbelieved(&error, &claim, routed.protocol, source, &id),
+        let (service, operation) = names_of(&routed.target);
+        exchange.asks_for(service, operation);
+        let proof = match self.believe(&claim, &key, &routed) {
+            Ok(proof) => proof,
+            Err(error) => return self.disbelieved(&error, &claim, routed.protocol, peer, &id),
+        };
+        // Only what is signed counts against a principal: nobody can use up another's share.
+        match self.gate.admit(&key.caller.arn, self.clock.now()) {
+            Ok(place) => exchange.is_of(&key.caller.arn, place),
+            Err(throttled) => {
+                self.metrics().throttled(throttled.reason());
+                return encode_fault(protocol, None, throttled.fault(protocol), &id);
+            }
         }
+        self.carry_out(routed, &key, &proof, peer, id).await
+    }
+
+    /// Answers a request whose signature does not hold.
+    fn disbelieved(
+        &self,
+        error: &SigV4Error,
+        claim: &Claim,
+        protocol: Protocol,
+        peer: &Peer,
+        id: &RequestId,
+    ) -> Response<Body> {
+        let (key, source) = (claim.access_key_id(), &peer.source);
+        tracing::warn!(%error, %key, %source, "a signature was refused");
+        let answer = answer_of(error, protocol);
+        self.metrics().signature_refused(answer.code);
+        encode_fault(protocol, None, fault_of(answer), id)
+    }
+
+    /// Answers a request that is not signed, or not readably so, in the protocol it seems to be.
+    fn unsigned(&self, parts: &Parts, error: &SigV4Error, id: &RequestId) -> Response<Body> {
+        let protocol = apparent_protocol(parts, matches!(error, SigV4Error::Version2(_)));
+        let answer = answer_of(error, protocol);
+        self.metrics().signature_refused(answer.code);
+        encode_fault(protocol, None, fault_of(answer), id)
     }
 
     /// The key that a claim names, if it exists and has not ended.
@@ -142,7 +240,7 @@ impl FrontDoor {
         routed: Routed<'_>,
         key: &AccessKey,
         proof: &Proof,
-        source: &str,
+        peer: &Peer,
         request_id: RequestId,
     ) -> Response<Body> {
         let Routed {
@@ -151,7 +249,7 @@ impl FrontDoor {
             parts,
             body,
         } = routed;
-        let cx = self.context(&parts, key, source, request_id);
+        let cx = self.context(&parts, key, peer, request_id);
         let Target::Served(operations, operation) = target else {
             return self.refuse(&target, protocol, cx).await;
         };
@@ -221,7 +319,7 @@ impl FrontDoor {
         encode_fault(protocol, None, fault, &cx.request_id)
     }
 
-    fn context(&self, parts: &Parts, key: &AccessKey, source: &str, request_id: RequestId) -> Cx {
+    fn context(&self, parts: &Parts, key: &AccessKey, peer: &Peer, request_id: RequestId) -> Cx {
         let user_agent = header(parts, "user-agent").unwrap_or_default();
         Cx {
             request_id,
@@ -229,7 +327,7 @@ impl FrontDoor {
             account: self.identity.account().clone(),
             region: self.identity.region().clone(),
             caller: key.caller.clone(),
-            source: source.to_owned(),
+            source: peer.source.to_string(),
             user_agent: user_agent.chars().take(USER_AGENT_CHARS_MAX).collect(),
             operation: UNKNOWN_OPERATION,
             parameters: None,
@@ -267,28 +365,37 @@ fn check_session(key: &AccessKey, claim: &Claim, now: Timestamp) -> Result<(), S
     }
 }
 
-/// Answers a request whose signature does not hold.
-fn disbelieved(
-    error: &SigV4Error,
-    claim: &Claim,
-    protocol: Protocol,
-    source: &str,
-    id: &RequestId,
-) -> Response<Body> {
-    let key = claim.access_key_id();
-    tracing::warn!(%error, %key, source, "a signature was refused");
-    encode_fault(protocol, None, fault_of(answer_of(error, protocol)), id)
+/// Answers a request that is refused before anything in it is believed.
+fn turned_away(parts: &Parts, fault: Fault, id: &RequestId) -> Response<Body> {
+    encode_fault(apparent_protocol(parts, false), None, fault, id)
 }
 
-/// Answers a request that is not signed, or not readably so, in the protocol it seems to be.
-fn unsigned(parts: &Parts, error: &SigV4Error, id: &RequestId) -> Response<Body> {
+/// The protocol that an unsigned request seems to be in.
+fn apparent_protocol(parts: &Parts, surely_s3: bool) -> Protocol {
     // Version 2 is S3's alone, whatever the content type says; and so is a bare path.
     let described = ["x-amz-target", "content-type"]
         .iter()
         .any(|name| parts.headers.contains_key(*name));
-    let s3 = matches!(error, SigV4Error::Version2(_)) || !described;
-    let protocol = protocol_of(parts, if s3 { "s3" } else { "" });
-    encode_fault(protocol, None, fault_of(answer_of(error, protocol)), id)
+    protocol_of(parts, if surely_s3 || !described { "s3" } else { "" })
+}
+
+fn uri_bytes(parts: &Parts) -> usize {
+    let path_and_query = parts.uri.path_and_query();
+    path_and_query.map_or(0, |path_and_query| path_and_query.as_str().len())
+}
+
+fn uri_too_long(bytes_max: usize) -> Fault {
+    let text = format!("the address has more than {bytes_max} bytes");
+    Fault::new("RequestUriTooLong", StatusCode::URI_TOO_LONG, text)
+}
+
+/// Service and operation in the words of the tables, never in those of the request.
+fn names_of(target: &Target<'_>) -> (&'static str, &'static str) {
+    match target {
+        Target::Served(operations, operation) => (operations.service().name, operation.name),
+        Target::Unserved(service, unserved) => (service.name, unserved.name),
+        Target::Foreign { .. } => ("unknown", "unknown"),
+    }
 }
 
 fn answer_of(error: &SigV4Error, protocol: Protocol) -> Answer {
@@ -298,11 +405,4 @@ fn answer_of(error: &SigV4Error, protocol: Protocol) -> Answer {
         Protocol::Query => error.aws(Family::Query),
         Protocol::RestXml => error.s3(),
     }
-}
-
-/// The operator's questions, which are not signed.
-fn probe(parts: &Parts) -> Option<Response<Body>> {
-    let asked = parts.method == Method::GET && parts.uri.path() == "/healthz";
-    let bare = !parts.headers.contains_key("authorization") && parts.uri.query().is_none();
-    (asked && bare).then(|| Response::new(full(Bytes::from_static(b"ok\n"))))
 }

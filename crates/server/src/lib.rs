@@ -8,10 +8,18 @@ mod app;
 mod assembly;
 mod claim;
 mod data_dir;
+mod exchange;
 mod front_door;
+mod gate;
+mod health;
 mod limits;
 mod listener;
+mod metrics;
+mod patience;
 mod payload;
+mod peer;
+mod places;
+mod probe;
 mod route;
 
 pub use app::{EnvironmentSettings, Ready, ServerConfig, StartError, run};
@@ -21,3 +29,5 @@ pub use data_dir::{
     sdk_config,
 };
 pub use front_door::FrontDoor;
+pub use listener::serve;
+pub use peer::Peer;

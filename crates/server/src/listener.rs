@@ -2,80 +2,158 @@
 
 use std::any::Any;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
-use futures_util::stream::try_unfold;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
-use sightline_api::{Body, pieces, stream};
+use sightline_config::Settings;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::FrontDoor;
 use crate::limits::Limits;
+use crate::patience::{Held, Patient, Turn, patient};
+use crate::peer::Peer;
+use crate::places::{Place, Places};
+
+/// The number of headers up to which the HTTP library needs no memory of its own for them.
+const HEADERS_MAX_OF_HYPER: usize = 100;
 
 /// Connections at once of one job.
 const JOB_CONNECTIONS_MAX: usize = 64;
 
+/// How long a connection for which there is no place may take to ask the operator's questions.
+const RESERVE_TIME: Duration = Duration::from_secs(2);
+
 /// Serves connections until `shutdown` turns true, then lets requests under way end.
-pub(crate) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     door: Arc<FrontDoor>,
-    limits: Limits,
+    settings: &Settings,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
+    let server = Server::new(door, settings);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener) => accepted,
             Some(_) = connections.join_next() => continue,
             _ = shutdown.wait_for(|end| *end) => break,
         };
-        let Some((stream, source, slot)) = accepted else {
-            continue;
-        };
-        let connection = connection(stream, Arc::clone(&door), source, &limits);
-        let watched = graceful.watch(connection);
-        connections.spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-            drop(slot);
-        });
+        if let Some((stream, address)) = accepted {
+            let place = server.places.enter(address.ip());
+            server.spawn(&mut connections, stream, address, place);
+        }
     }
-    if tokio::time::timeout(limits.drain_time, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("requests were cut off after {:?}", limits.drain_time);
-    }
+    server.drain(&listener, &mut connections).await;
     connections.shutdown().await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, String, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+/// What every connection of the port has in common.
+struct Server {
+    door: Arc<FrontDoor>,
+    limits: Limits,
+    places: Places,
+    graceful: GracefulShutdown,
+}
+
+impl Server {
+    fn new(door: Arc<FrontDoor>, settings: &Settings) -> Self {
+        let limits = Limits::of(settings);
+        Self {
+            door,
+            places: Places::new(&limits),
+            limits,
+            graceful: GracefulShutdown::new(),
+        }
+    }
+
+    fn spawn(
+        &self,
+        connections: &mut JoinSet<()>,
+        stream: TcpStream,
+        address: SocketAddr,
+        place: Option<Place>,
+    ) {
+        let peer = Peer::new(address.ip().to_canonical().to_string());
+        let metrics = Arc::clone(self.door.metrics());
+        let Some(place) = place else {
+            return metrics.connection_refused();
+        };
+        let full = place.in_reserve;
+        metrics.connection_opened();
+        let connection = connection(stream, Arc::clone(&self.door), peer, &self.limits, full);
+        let watched = self.graceful.watch(connection);
+        connections.spawn(async move {
+            let served = async {
+                if let Err(error) = watched.await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+            };
+            if full {
+                metrics.connection_refused();
+                // What is cut off has had its time.
+                let _: Result<(), _> = tokio::time::timeout(RESERVE_TIME, served).await;
+            } else {
+                served.await;
+            }
+            metrics.connection_closed();
+            drop(place);
+        });
+    }
+
+    /// Lets requests under way end; new connections get nothing but the operator's answers.
+    async fn drain(self, listener: &TcpListener, connections: &mut JoinSet<()>) {
+        self.door.end();
+        let drain_time = self.limits.drain_time;
+        let late = Self {
+            door: Arc::clone(&self.door),
+            limits: self.limits,
+            places: self.places,
+            graceful: GracefulShutdown::new(),
+        };
+        let mut late_connections = JoinSet::new();
+        let drained = tokio::time::timeout(drain_time, self.graceful.shutdown());
+        tokio::pin!(drained);
+        loop {
+            tokio::select! {
+                ended = &mut drained => {
+                    if ended.is_err() {
+                        tracing::warn!("requests were cut off after {drain_time:?}");
+                    }
+                    break;
+                }
+                Some(_) = connections.join_next() => {}
+                Some(_) = late_connections.join_next() => {}
+                accepted = accept(listener) => {
+                    if let Some((stream, address)) = accepted {
+                        let place = late.places.enter_reserve(address.ip());
+                        late.spawn(&mut late_connections, stream, address, place);
+                    }
+                }
+            }
+        }
+        late_connections.shutdown().await;
+    }
+}
+
+async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok((stream, peer)) => {
+        Ok((stream, address)) => {
             // Answers are written whole, so there is nothing to gather.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection keeps Nagle's delay");
             }
-            Some((stream, peer.ip().to_string(), slot))
+            Some((stream, address))
         }
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
@@ -85,44 +163,46 @@ async fn accept(
     }
 }
 
-/// One connection's requests, one after the other.
+/// One connection's requests, one after the other; on a `full` server only the operator's.
 fn connection<S>(
     stream: S,
     door: Arc<FrontDoor>,
-    source: String,
+    peer: Peer,
     limits: &Limits,
+    full: bool,
 ) -> impl GracefulConnection<Error = hyper::Error> + Send + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let source: Arc<str> = source.into();
-    let body_pause = limits.body_pause;
+    let turn = Turn::default();
+    let stream = Patient::new(stream, turn.clone(), limits);
+    let (peer, own_limits) = (Arc::new(peer), Arc::new(limits.clone()));
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (door, source) = (Arc::clone(&door), Arc::clone(&source));
+        let (door, peer, limits) = (
+            Arc::clone(&door),
+            Arc::clone(&peer),
+            Arc::clone(&own_limits),
+        );
+        let taken = turn.take();
         async move {
-            let request = request.map(|body| impatient(body, body_pause));
-            Ok::<_, std::convert::Infallible>(door.answer(request, &source).await)
+            let request = request.map(|body| patient(body, &limits, door.metrics()));
+            let response = if full {
+                door.answer_when_full(request, &peer).await
+            } else {
+                door.answer(request, &peer).await
+            };
+            Ok::<_, std::convert::Infallible>(response.map(|body| Held::new(body, taken)))
         }
     });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
-        .max_buf_size(limits.head_bytes)
-        .serve_connection(TokioIo::new(stream), service)
-}
-
-/// A body that fails when nothing of it comes for too long.
-fn impatient(body: Incoming, pause: Duration) -> Body {
-    let incoming = pieces(body.map_err(io::Error::other).boxed_unsync());
-    stream(try_unfold(incoming, move |mut incoming| async move {
-        match tokio::time::timeout(pause, incoming.try_next()).await {
-            Ok(next) => Ok(next?.map(|piece| (piece, incoming))),
-            Err(_) => {
-                let text = format!("no byte of the body came for {pause:?}");
-                Err(io::Error::new(io::ErrorKind::TimedOut, text))
-            }
-        }
-    }))
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .keep_alive(!full)
+        .max_buf_size(limits.head_bytes);
+    if limits.headers != HEADERS_MAX_OF_HYPER {
+        http.max_headers(limits.headers);
+    }
+    http.serve_connection(TokioIo::new(stream), service)
 }
 
 /// A job's socket, closed and its connections ended when dropped.
@@ -153,7 +233,7 @@ pub(crate) fn open_job_socket(
         .and_then(Path::file_name)
         .unwrap_or_default()
         .to_string_lossy();
-    let source = format!("job {job}");
+    let peer = Peer::new(format!("job {job}"));
     #[expect(
         clippy::disallowed_methods,
         reason = "the handle that is returned ends it"
@@ -169,13 +249,13 @@ pub(crate) fn open_job_socket(
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(error) => {
-                        tracing::warn!(%error, %source, "a job's connection failed");
+                        tracing::warn!(%error, source = &*peer.source, "a job's connection failed");
                         break;
                     }
                 },
                 Some(_) = connections.join_next() => continue,
             };
-            let connection = connection(stream, Arc::clone(&door), source.clone(), &limits);
+            let connection = connection(stream, Arc::clone(&door), peer.clone(), &limits, false);
             connections.spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a job's connection ended early");

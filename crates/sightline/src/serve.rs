@@ -16,6 +16,9 @@ use crate::say;
 
 const CLIENT_SHIM: &str = include_str!("../client/sitecustomize.py");
 
+/// The exit code of a server that was told twice to end.
+const EXIT_AT_ONCE: i32 = 130;
+
 /// How the server is started.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -88,7 +91,13 @@ fn end_on_signal(end: watch::Sender<bool>) -> Result<tokio::task::JoinHandle<()>
             _ = interrupt.recv() => {}
         }
         end.send_replace(true);
-        std::future::pending::<()>().await;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // What was acknowledged is on disk; what is under way is cut off, as a crash would.
+        tracing::warn!("ended at once by a second signal");
+        std::process::exit(EXIT_AT_ONCE);
     }))
 }
 

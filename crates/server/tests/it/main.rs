@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
 
+mod limits;
 mod permissions;
+mod port;
+mod probes;
 mod refusals;
 mod routes;
 mod uploads;

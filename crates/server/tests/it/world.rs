@@ -11,7 +11,7 @@ use sightline_api::{full, read_to_limit};
 use sightline_config::Settings;
 use sightline_identity::{AccessKey, Grants, NewSession};
 use sightline_ports::Clock as _;
-use sightline_server::{Assembly, Ground, assemble};
+use sightline_server::{Assembly, Ground, Peer, assemble};
 use sightline_testkit::clock::VirtualClock;
 use sightline_testkit::scripted::ScriptedLauncher;
 use sightline_types::Timestamp;
@@ -121,13 +121,18 @@ impl Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    /// A server with settings of its own.
+    pub(crate) async fn with(settings: Settings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(VirtualClock::at(Timestamp::from_millis(1_700_000_000_000)));
         let launcher = ScriptedLauncher::new(async |_| panic!("nothing reconciles here"));
         let assembly = assemble(Ground {
             data_dir: directory.path().to_owned(),
             jobs_dir: directory.path().join("jobs"),
-            settings: Settings::default(),
+            settings,
             clock: clock.clone(),
             launcher: Arc::new(launcher),
         })
@@ -206,7 +211,11 @@ impl World {
     pub(crate) async fn send(&self, mut parts: http::request::Parts, body: Bytes) -> Answer {
         parts.headers.insert(CONTENT_LENGTH, body.len().into());
         let request = http::Request::from_parts(parts, full(body));
-        let answer = self.assembly.front.answer(request, "192.0.2.7").await;
+        let answer = self
+            .assembly
+            .front
+            .answer(request, &Peer::new("192.0.2.7"))
+            .await;
         let (parts, body) = answer.into_parts();
         let bytes = read_to_limit(body, ANSWER_BYTES_MAX).await.unwrap();
         Answer {
