@@ -132,7 +132,8 @@ LIST = {
     "NextToken": "abc==",
 }
 
-OBJECT = {"Bucket": "bucket-1", "Key": "a/b.csv"}
+BUCKET = {"Bucket": "bucket-1"}
+OBJECT = BUCKET | {"Key": "a/b.csv"}
 UPLOAD = OBJECT | {"UploadId": "u+/=1"}
 OWNER = {"ExpectedBucketOwner": "123456789012"}
 
@@ -313,6 +314,140 @@ CASES = [
     ),
     ("s3", "AbortMultipartUpload", [UPLOAD]),
     ("s3", "ListParts", [UPLOAD | {"MaxParts": 10, "PartNumberMarker": 3}]),
+    (
+        "s3",
+        "ListMultipartUploads",
+        [
+            BUCKET | OWNER,
+            BUCKET
+            | {
+                "Prefix": "a+b/ü ",
+                "Delimiter": "/",
+                "KeyMarker": "k",
+                "UploadIdMarker": "u+/=1",
+                "MaxUploads": 7,
+            },
+        ],
+    ),
+    (
+        "s3",
+        "UploadPartCopy",
+        [
+            UPLOAD
+            | {
+                "PartNumber": 2,
+                "CopySource": {"Bucket": "bucket-1", "Key": "a b+c", "VersionId": "v1"},
+                "CopySourceRange": "bytes=0-8",
+                "CopySourceIfMatch": '"abc"',
+            }
+        ],
+    ),
+    ("s3", "DeleteBucket", [BUCKET | OWNER]),
+    ("s3", "GetBucketTagging", [BUCKET]),
+    ("s3", "PutBucketTagging", [BUCKET | {"Tagging": {"TagSet": [{"Key": "a<b", "Value": "c&d"}]}}]),
+    ("s3", "DeleteBucketTagging", [BUCKET]),
+    ("s3", "GetBucketVersioning", [BUCKET]),
+    ("s3", "PutBucketVersioning", [BUCKET | {"VersioningConfiguration": {"Status": "Enabled"}}]),
+    (
+        "s3",
+        "CopyObject",
+        [
+            OBJECT | {"CopySource": "bucket-1/größe/a b+c"},
+            OBJECT
+            | {
+                "CopySource": {"Bucket": "bucket-1", "Key": "a b+c", "VersionId": "v1"},
+                "CopySourceIfNoneMatch": '"abc"',
+                "CopySourceIfModifiedSince": WHOLE,
+                "MetadataDirective": "REPLACE",
+                "Metadata": {"a": "b"},
+                "TaggingDirective": "REPLACE",
+                "Tagging": "a=b",
+                "ChecksumAlgorithm": "SHA256",
+                "ExpectedSourceBucketOwner": "123456789012",
+            },
+        ],
+    ),
+    (
+        "s3",
+        "DeleteObjects",
+        [
+            BUCKET | {"Delete": {"Objects": [{"Key": key} for key in AWKWARD_KEYS]}},
+            BUCKET
+            | {
+                "Delete": {
+                    "Objects": [{"Key": "a", "VersionId": "v1", "ETag": '"abc"'}],
+                    "Quiet": True,
+                }
+            },
+        ],
+    ),
+    (
+        "s3",
+        "GetObjectAttributes",
+        [
+            OBJECT
+            | {
+                "ObjectAttributes": ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"],
+                "MaxParts": 10,
+                "PartNumberMarker": 3,
+                "VersionId": "v1",
+            }
+        ],
+    ),
+    (
+        "s3",
+        "ListObjectVersions",
+        [
+            BUCKET,
+            BUCKET
+            | {"Prefix": "a", "Delimiter": "/", "KeyMarker": "a+b", "VersionIdMarker": "v1", "MaxKeys": 7},
+        ],
+    ),
+    ("s3", "GetObjectTagging", [OBJECT | {"VersionId": "v1"}]),
+    (
+        "s3",
+        "PutObjectTagging",
+        [OBJECT | {"Tagging": {"TagSet": [{"Key": "a", "Value": ""}, {"Key": "b", "Value": "ü"}]}}],
+    ),
+    ("s3", "DeleteObjectTagging", [OBJECT]),
+    ("s3", "GetObjectAcl", [OBJECT]),
+    ("s3", "PutObjectAcl", [OBJECT | {"ACL": "bucket-owner-full-control"}]),
+    (
+        "s3",
+        "PutBucketAcl",
+        [
+            BUCKET | {"ACL": "private"},
+            BUCKET
+            | {
+                "AccessControlPolicy": {
+                    "Owner": {"ID": "123456789012"},
+                    "Grants": [
+                        {
+                            "Grantee": {"ID": "123456789012", "Type": "CanonicalUser"},
+                            "Permission": "FULL_CONTROL",
+                        }
+                    ],
+                }
+            },
+        ],
+    ),
+] + [
+    ("s3", operation, [BUCKET])
+    for operation in (
+        "GetBucketAccelerateConfiguration",
+        "GetBucketAcl",
+        "GetBucketCors",
+        "GetBucketEncryption",
+        "GetBucketLifecycleConfiguration",
+        "GetBucketLogging",
+        "GetBucketNotificationConfiguration",
+        "GetBucketOwnershipControls",
+        "GetBucketReplication",
+        "GetBucketRequestPayment",
+        "GetBucketWebsite",
+        "GetObjectLockConfiguration",
+        "GetPublicAccessBlock",
+    )
 ]
 
 

@@ -23,6 +23,7 @@ macro_rules! attributes_of {
             cache_control: $input.cache_control,
             expires: $input.expires,
             user: crate::attributes::user($input.metadata)?,
+            tags: crate::tagging::of_header($input.tagging.as_deref())?,
         }
     };
 }
@@ -54,7 +55,6 @@ macro_rules! expect_plain_write {
                 "x-amz-server-side-encryption-context",
                 $input.ssekms_encryption_context.is_some(),
             ),
-            ("x-amz-tagging", $input.tagging.is_some()),
             ("x-amz-object-lock-mode", $input.object_lock_mode.is_some()),
             (
                 "x-amz-object-lock-retain-until-date",
@@ -95,8 +95,7 @@ pub(crate) fn expect_plain(
         ObjectCannedACL::BucketOwnerFullControl,
     ];
     if acl.is_some_and(|acl| !owners.contains(&acl)) {
-        let text = "The bucket does not allow ACLs";
-        return Err(Fault::new("AccessControlListNotSupported", bad, text));
+        return Err(lists_are_off());
     }
     if storage_class.is_some_and(|class| class != StorageClass::Standard) {
         let text = "The storage class you specified is not valid";
@@ -105,6 +104,16 @@ pub(crate) fn expect_plain(
     let own_keys = [ServerSideEncryption::Aes256, ServerSideEncryption::AwsKms];
     let managed = encryption.is_some_and(|kind| !own_keys.contains(&kind));
     crate::request::refuse_unserved(&[("x-amz-server-side-encryption", managed)])
+}
+
+/// Refuses lists of access, as S3 does in buckets whose owner owns all that is in them.
+pub(crate) fn lists_are_off() -> Fault {
+    let text = "The bucket does not allow ACLs";
+    Fault::new(
+        "AccessControlListNotSupported",
+        StatusCode::BAD_REQUEST,
+        text,
+    )
 }
 
 /// A content encoding without `aws-chunked`, which is the request's own and not the object's.

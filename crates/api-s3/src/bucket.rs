@@ -10,8 +10,8 @@ use sightline_api::Fault;
 use sightline_identity::Permit;
 use sightline_model_aws::s3::{
     self, BucketCannedACL, BucketLocationConstraint, CreateBucketInput, CreateBucketOutput,
-    GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput,
-    ListBucketsInput, ListBucketsOutput, Owner,
+    DeleteBucketInput, GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput,
+    HeadBucketOutput, ListBucketsInput, ListBucketsOutput, ObjectOwnership, Owner,
 };
 use sightline_types::{Arn, ErrorKind};
 use sightline_wire::OperationType;
@@ -68,8 +68,16 @@ pub(crate) async fn create(
         .acl
         .is_some_and(|acl| acl != BucketCannedACL::Private);
     let configuration = request.create_bucket_configuration.unwrap_or_default();
+    if public {
+        let text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
+        let status = StatusCode::BAD_REQUEST;
+        return Err(Fault::new(
+            "InvalidBucketAclWithObjectOwnership",
+            status,
+            text,
+        ));
+    }
     refuse_unserved(&[
-        ("x-amz-acl", public),
         (
             "x-amz-grant-full-control",
             request.grant_full_control.is_some(),
@@ -81,6 +89,12 @@ pub(crate) async fn create(
         (
             "x-amz-bucket-object-lock-enabled",
             request.object_lock_enabled_for_bucket == Some(true),
+        ),
+        (
+            "x-amz-object-ownership",
+            request
+                .object_ownership
+                .is_some_and(|kind| kind != ObjectOwnership::BucketOwnerEnforced),
         ),
         ("Location", configuration.location.is_some()),
         ("Bucket", configuration.bucket.is_some()),
@@ -99,6 +113,17 @@ pub(crate) async fn create(
         location: Some(format!("/{name}")),
         bucket_arn: Some(Arn::s3(name.as_str(), None).to_string()),
     })
+}
+
+pub(crate) async fn delete(
+    app: Arc<App>,
+    permit: Permit,
+    input: DeleteBucketInput,
+) -> Result<(), Fault> {
+    expect_owner(&permit, input.expected_bucket_owner.as_ref())?;
+    let name = bucket(&input.bucket)?;
+    let deleted = app.objects.delete_bucket(&permit, &name).await;
+    deleted.map_err(fault)
 }
 
 /// The region that a location constraint names.

@@ -5,12 +5,15 @@ use std::future;
 use futures_util::TryStreamExt;
 use http::HeaderMap;
 use http_body_util::BodyStream;
-use sightline_api::{Body, Fault};
+use sightline_api::{Body, Fault, read_to_limit};
 use sightline_model_aws::s3::{ChecksumAlgorithm, ChecksumType};
-use sightline_objects::{Algorithm, Checksum, Coverage, Declared, Payload, Trailer, parse_md5};
+use sightline_objects::{
+    Algorithm, Checksum, Coverage, Declared, Payload, Trailer, parse_md5, verify,
+};
 use sightline_ports::BlobStream;
+use sightline_wire::limits::DOCUMENT_BYTES_MAX;
 
-use crate::faults::invalid_request;
+use crate::faults::{fault, invalid_request};
 
 /// The checksums that an input names, each with its text.
 macro_rules! sent_checksums {
@@ -105,6 +108,40 @@ pub(crate) fn algorithm(algorithm: Algorithm) -> ChecksumAlgorithm {
     }
 }
 
+/// Compares a document with its MD5 or checksum. Some operations demand one of them.
+pub(crate) async fn verify_document(
+    headers: &HeaderMap,
+    body: Body,
+    demanded: bool,
+) -> Result<(), Fault> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let md5 = text("content-md5").map(parse_md5).transpose();
+    let md5 = md5.map_err(|_| invalid_digest())?;
+    let header = Algorithm::ALL.map(header_of);
+    let texts: Vec<_> = Algorithm::ALL
+        .into_iter()
+        .zip(&header)
+        .map(|(algorithm, name)| (algorithm, text(name)))
+        .collect();
+    let checksum = sent(&texts)?;
+    if md5.is_none() && checksum.is_none() {
+        return match demanded {
+            false => Ok(()),
+            true => Err(invalid_request(
+                "Missing required header for this request: Content-MD5",
+            )),
+        };
+    }
+    let bytes = read_to_limit(body, DOCUMENT_BYTES_MAX).await;
+    let bytes = bytes.map_err(|error| invalid_request(error.to_string()))?;
+    verify(&bytes, md5, checksum.as_ref()).map_err(|error| fault(error.into()))
+}
+
+fn invalid_digest() -> Fault {
+    let message = "The Content-MD5 you specified was invalid.";
+    Fault::new("InvalidDigest", http::StatusCode::BAD_REQUEST, message)
+}
+
 /// What a request says of its payload outside of the payload.
 pub(crate) struct Said<'r> {
     pub(crate) headers: &'r HeaderMap,
@@ -124,10 +161,8 @@ pub(crate) fn payload(body: Body, said: Said<'_>) -> Result<Payload, Fault> {
         let status = http::StatusCode::LENGTH_REQUIRED;
         return Err(Fault::new("MissingContentLength", status, message));
     }
-    let md5 = said.content_md5.map(parse_md5).transpose().map_err(|_| {
-        let message = "The Content-MD5 you specified was invalid.";
-        Fault::new("InvalidDigest", http::StatusCode::BAD_REQUEST, message)
-    })?;
+    let md5 = said.content_md5.map(parse_md5).transpose();
+    let md5 = md5.map_err(|_| invalid_digest())?;
     let trailing = text("x-amz-trailer").and_then(trailing);
     let checksum = match (said.checksum, trailing) {
         (Some(checksum), None) => Declared::Value(checksum),

@@ -1,7 +1,7 @@
 //! S3's codes, statuses and texts for what can go wrong.
 
 use http::StatusCode;
-use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
+use http::header::{ALLOW, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED};
 use sightline_api::{BodyFault, Fault};
 use sightline_objects::{Algorithm, Error, InvalidName, PayloadError};
 use sightline_types::ErrorKind;
@@ -30,6 +30,17 @@ pub(crate) fn invalid_request(text: impl Into<String>) -> Fault {
     Fault::new("InvalidRequest", BAD, text)
 }
 
+/// A document that is not what its operation takes.
+pub(crate) fn malformed() -> Fault {
+    Fault::new("MalformedXML", BAD, MALFORMED)
+}
+
+/// A bucket can be told to keep versions or to suspend that, and nothing else.
+pub(crate) fn illegal_versioning() -> Fault {
+    let text = "The Versioning element must be specified";
+    Fault::new("IllegalVersioningConfigurationException", BAD, text)
+}
+
 /// A parameter that cannot be what it is.
 pub(crate) fn invalid_argument(name: &str, value: &str, text: &str) -> Fault {
     let fault = Fault::new("InvalidArgument", BAD, text);
@@ -53,10 +64,28 @@ pub(crate) fn fault(error: Error) -> Fault {
         }
         Error::ChecksumType { expected, found } => checksum_type(*expected, *found),
         Error::ChecksumCoverage(_) => invalid_request(error.to_string()),
+        Error::InvalidTag { name, why } => {
+            Fault::new("InvalidTag", BAD, *why).with("TagKey", name.as_str())
+        }
+        Error::TooManyTags { max } => {
+            let text = format!("Object tags cannot be greater than {max}");
+            Fault::new("BadRequest", BAD, text)
+        }
+        Error::CopyTooLarge { max } => invalid_request(format!("{COPY_TOO_LARGE}{max}")),
+        Error::CopyRange { size } => {
+            let text = format!("Range specified is not valid for source object of size: {size}");
+            Fault::new("InvalidArgument", BAD, text)
+        }
         Error::Name(InvalidName::Key | InvalidName::Uri(_)) | Error::Blob(_) | Error::Meta(_) => {
             Fault::of(table, error.kind(), &error)
         }
-        Error::Name(InvalidName::Bucket(_) | InvalidName::KeyTooLong(_))
+        Error::Name(
+            InvalidName::Bucket(_) | InvalidName::KeyTooLong(_) | InvalidName::Version(_),
+        )
+        | Error::VersionNotFound { .. }
+        | Error::DeleteMarker { .. }
+        | Error::CopyOntoItself(_)
+        | Error::SourceChanged(_)
         | Error::BucketNotFound(_)
         | Error::BucketExists(_)
         | Error::BucketNotEmpty(_)
@@ -88,6 +117,13 @@ fn detailed(error: &Error) -> Fault {
             fault.with("BucketName", name.as_str())
         }
         Error::KeyNotFound(key) => fault.with("Key", key.as_str()),
+        Error::Name(InvalidName::Version(text)) => fault
+            .with("ArgumentName", "versionId")
+            .with("ArgumentValue", text.as_str()),
+        Error::VersionNotFound { key, version } => fault
+            .with("Key", key.as_str())
+            .with("VersionId", version.as_str()),
+        Error::DeleteMarker { .. } => delete_marker(fault, error),
         Error::NotModified(object) => fault
             .with_header(ETAG, &format!("\"{}\"", object.etag))
             .with_header(LAST_MODIFIED, &object.modified_at.http_date()),
@@ -109,6 +145,12 @@ fn detailed(error: &Error) -> Fault {
         | Error::WrongLocation { .. }
         | Error::Payload(_)
         | Error::Source(_)
+        | Error::CopyOntoItself(_)
+        | Error::SourceChanged(_)
+        | Error::InvalidTag { .. }
+        | Error::TooManyTags { .. }
+        | Error::CopyTooLarge { .. }
+        | Error::CopyRange { .. }
         | Error::PartOrder
         | Error::NoParts
         | Error::ChecksumType { .. }
@@ -128,7 +170,18 @@ fn words(error: &Error) -> (&'static str, StatusCode, &'static str) {
         Error::BucketNotFound(_) => ("NoSuchBucket", MISSING, NO_BUCKET),
         Error::BucketExists(_) => ("BucketAlreadyOwnedByYou", StatusCode::CONFLICT, YOUR_BUCKET),
         Error::BucketNotEmpty(_) => ("BucketNotEmpty", StatusCode::CONFLICT, NOT_EMPTY),
-        Error::KeyNotFound(_) => ("NoSuchKey", MISSING, NO_KEY),
+        Error::KeyNotFound(_) | Error::DeleteMarker { named: false, .. } => {
+            ("NoSuchKey", MISSING, NO_KEY)
+        }
+        Error::DeleteMarker { named: true, .. } => (
+            "MethodNotAllowed",
+            StatusCode::METHOD_NOT_ALLOWED,
+            NOT_ALLOWED,
+        ),
+        Error::Name(InvalidName::Version(_)) => ("InvalidArgument", BAD, INVALID_VERSION),
+        Error::VersionNotFound { .. } => ("NoSuchVersion", MISSING, NO_VERSION),
+        Error::CopyOntoItself(_) => ("InvalidRequest", BAD, COPY_ONTO_ITSELF),
+        Error::SourceChanged(_) => ("OperationAborted", StatusCode::CONFLICT, CONFLICTING),
         Error::NotModified(_) => ("NotModified", StatusCode::NOT_MODIFIED, "Not Modified"),
         Error::PreconditionFailed { .. } => (
             "PreconditionFailed",
@@ -154,6 +207,10 @@ fn words(error: &Error) -> (&'static str, StatusCode, &'static str) {
         Error::Name(InvalidName::Key | InvalidName::Uri(_))
         | Error::WrongLocation { .. }
         | Error::Payload(PayloadError::Checksum(_))
+        | Error::InvalidTag { .. }
+        | Error::TooManyTags { .. }
+        | Error::CopyTooLarge { .. }
+        | Error::CopyRange { .. }
         | Error::ChecksumType { .. }
         | Error::ChecksumCoverage(_)
         | Error::Blob(_)
@@ -161,6 +218,33 @@ fn words(error: &Error) -> (&'static str, StatusCode, &'static str) {
             let (code, status) = table(error.kind());
             (code, status, code)
         }
+    }
+}
+
+/// What is told of a delete marker beside the error that it is one.
+fn delete_marker(fault: Fault, error: &Error) -> Fault {
+    let Error::DeleteMarker {
+        key,
+        version,
+        modified_at,
+        named,
+    } = error
+    else {
+        return fault;
+    };
+    let fault = fault
+        .with("Key", key.as_str())
+        .with_header(HeaderName::from_static("x-amz-delete-marker"), "true")
+        .with_header(
+            HeaderName::from_static("x-amz-version-id"),
+            version.as_str(),
+        );
+    match named {
+        false => fault,
+        true => fault
+            .with("ResourceType", "DeleteMarker")
+            .with_header(ALLOW, "DELETE")
+            .with_header(LAST_MODIFIED, &modified_at.http_date()),
     }
 }
 
@@ -195,6 +279,16 @@ const YOUR_BUCKET: &str =
     "Your previous request to create the named bucket succeeded and you already own it.";
 const NOT_EMPTY: &str = "The bucket you tried to delete is not empty";
 const NO_KEY: &str = "The specified key does not exist.";
+const NOT_ALLOWED: &str = "The specified method is not allowed against this resource.";
+const INVALID_VERSION: &str = "Invalid version id specified";
+const NO_VERSION: &str = "The specified version does not exist.";
+const COPY_ONTO_ITSELF: &str = "This copy request is illegal because it is trying to copy an object to itself without \
+     changing the object's metadata, storage class, website redirect location or encryption \
+     attributes.";
+const COPY_TOO_LARGE: &str =
+    "The specified copy source is larger than the maximum allowable size for a copy source: ";
+const CONFLICTING: &str = "A conflicting conditional operation is currently in progress against \
+                           this resource. Please try again.";
 const CONDITION: &str = "At least one of the pre-conditions you specified did not hold";
 const RANGE: &str = "The requested range is not satisfiable";
 const NO_PART: &str = "The requested partnumber is not satisfiable";

@@ -32,18 +32,38 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// How names stand in an answer.
 #[derive(Clone, Copy)]
-struct Names(Option<EncodingType>);
+pub(crate) struct Names(pub(crate) Option<EncodingType>);
 
 impl Names {
-    fn show(self, name: &str) -> String {
+    pub(crate) fn show(self, name: &str) -> String {
         match self.0 {
             Some(EncodingType::Url) => utf8_percent_encode(name, KEPT).to_string(),
             None => name.to_owned(),
         }
     }
 
-    fn show_option(self, name: Option<&String>) -> Option<String> {
+    pub(crate) fn show_option(self, name: Option<&String>) -> Option<String> {
         name.map(|name| self.show(name))
+    }
+
+    /// The entries of a page: those shown by `show`, and the common prefixes.
+    pub(crate) fn entries<T, S>(
+        self,
+        listing: Listing<T>,
+        show: impl Fn(&T) -> S,
+    ) -> (Vec<S>, Vec<CommonPrefix>) {
+        let (mut contents, mut common_prefixes) = (Vec::new(), Vec::new());
+        for entry in listing.entries {
+            match entry {
+                Entry::Object(object) => contents.push(show(&object)),
+                Entry::CommonPrefix(prefix) => {
+                    common_prefixes.push(CommonPrefix {
+                        prefix: Some(self.show(&prefix)),
+                    });
+                }
+            }
+        }
+        (contents, common_prefixes)
     }
 }
 
@@ -55,7 +75,7 @@ pub(crate) async fn by_marker(
     expect_owner(&permit, input.expected_bucket_owner.as_ref())?;
     let asked = input.optional_object_attributes.is_some();
     refuse_unserved(&[("x-amz-optional-object-attributes", asked)])?;
-    let max = max_keys(input.max_keys)?;
+    let max = max_keys("maxKeys", input.max_keys)?;
     let marker = input.marker.clone().filter(|marker| !marker.is_empty());
     let query = ListQuery {
         prefix: input.prefix.clone().unwrap_or_default(),
@@ -81,7 +101,9 @@ pub(crate) async fn by_marker(
         .filter(|_| grouped && listing.truncated);
     let next_marker = last.map(|entry| names.show(entry.name()));
     let is_truncated = Some(listing.truncated);
-    let (contents, common_prefixes) = shown(listing, names, Some(&owner(&permit)));
+    let owner = owner(&permit);
+    let (contents, common_prefixes) =
+        names.entries(listing, |object| shown_object(object, names, Some(&owner)));
     Ok(ListObjectsOutput {
         is_truncated,
         marker: Some(names.show(input.marker.as_deref().unwrap_or_default())),
@@ -105,7 +127,7 @@ pub(crate) async fn by_token(
     expect_owner(&permit, input.expected_bucket_owner.as_ref())?;
     let asked = input.optional_object_attributes.is_some();
     refuse_unserved(&[("x-amz-optional-object-attributes", asked)])?;
-    let max = max_keys(input.max_keys)?;
+    let max = max_keys("maxKeys", input.max_keys)?;
     let resumed = input
         .continuation_token
         .as_deref()
@@ -129,7 +151,9 @@ pub(crate) async fn by_token(
     let next_continuation_token = next.map(|entry| URL_SAFE_NO_PAD.encode(entry.name()));
     let (is_truncated, count) = (Some(listing.truncated), listing.entries.len());
     let shown_owner = (input.fetch_owner == Some(true)).then(|| owner(&permit));
-    let (contents, common_prefixes) = shown(listing, names, shown_owner.as_ref());
+    let (contents, common_prefixes) = names.entries(listing, |object| {
+        shown_object(object, names, shown_owner.as_ref())
+    });
     Ok(ListObjectsV2Output {
         is_truncated,
         contents: Some(contents),
@@ -148,13 +172,13 @@ pub(crate) async fn by_token(
 }
 
 /// Entries on a page: what is asked for, but not more than S3 gives.
-fn max_keys(asked: Option<i32>) -> Result<i32, Fault> {
+pub(crate) fn max_keys(name: &str, asked: Option<i32>) -> Result<i32, Fault> {
     match asked {
         None => Ok(ENTRIES_MAX),
         Some(max) if 0 <= max => Ok(max.min(ENTRIES_MAX)),
         Some(max) => {
-            let text = "Argument maxKeys must be an integer between 0 and 2147483647";
-            Err(invalid_argument("maxKeys", &max.to_string(), text))
+            let text = format!("Argument {name} must be an integer between 0 and 2147483647");
+            Err(invalid_argument(name, &max.to_string(), &text))
         }
     }
 }
@@ -169,25 +193,6 @@ fn read_token(token: &str) -> Result<Position, Fault> {
     let name = name.filter(|name| !name.is_empty());
     name.map(Position::Entry)
         .ok_or_else(|| invalid_argument("continuation-token", token, text))
-}
-
-fn shown(
-    listing: Listing,
-    names: Names,
-    owner: Option<&Owner>,
-) -> (Vec<s3::Object>, Vec<CommonPrefix>) {
-    let (mut contents, mut common_prefixes) = (Vec::new(), Vec::new());
-    for entry in listing.entries {
-        match entry {
-            Entry::Object(object) => contents.push(shown_object(&object, names, owner)),
-            Entry::CommonPrefix(prefix) => {
-                common_prefixes.push(CommonPrefix {
-                    prefix: Some(names.show(&prefix)),
-                });
-            }
-        }
-    }
-    (contents, common_prefixes)
 }
 
 fn shown_object(object: &Object, names: Names, owner: Option<&Owner>) -> s3::Object {

@@ -9,12 +9,12 @@ use sightline_identity::Permit;
 use sightline_model_aws::s3::{
     self, AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm, ChecksumType,
     CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
-    CreateMultipartUploadOutput, Initiator, ListPartsInput, ListPartsOutput, StorageClass,
-    UploadPartInput, UploadPartOutput,
+    CreateMultipartUploadOutput, Initiator, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+    ListPartsInput, ListPartsOutput, StorageClass, UploadPartInput, UploadPartOutput,
 };
 use sightline_objects::{
-    Algorithm, BucketName, CompletedPart, Completion, Coverage, Error, NewUpload, ObjectKey, Part,
-    UploadRef,
+    Algorithm, BucketName, CompletedPart, Completion, Coverage, Entry, Error, ListQuery, NewUpload,
+    ObjectKey, Part, Position, Upload, UploadRef,
 };
 
 use crate::App;
@@ -23,8 +23,12 @@ use crate::bucket::owner;
 use crate::checksum::{
     Said, algorithm, kind, payload, sent, sent_checksums, show_checksum, unserved_checksums,
 };
-use crate::faults::{fault, invalid_argument, invalid_request};
-use crate::request::{bucket, expect_owner, key, long, quoted, refuse_unserved, write_condition};
+use crate::faults::{fault, invalid_request};
+use crate::list::{Names, max_keys};
+use crate::request::{
+    bucket, expect_owner, key, limit, long, quoted, refuse_unserved, shown_version, write_condition,
+};
+use crate::tagging::permit_tags;
 
 /// Parts on a page at most, and when the request does not say, as S3 has it.
 const PARTS_MAX: i32 = 1000;
@@ -36,6 +40,7 @@ pub(crate) async fn create(
 ) -> Result<CreateMultipartUploadOutput, Fault> {
     expect_owner(&permit, input.expected_bucket_owner.as_ref())?;
     expect_plain_write!(input);
+    permit_tags(&app, &permit, input.tagging.as_ref())?;
     let new = NewUpload {
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
@@ -112,7 +117,11 @@ pub(crate) async fn upload_part(
     Ok(Reply::new(output))
 }
 
-fn upload_ref(bucket_text: &str, key_text: &str, upload_id: String) -> Result<UploadRef, Fault> {
+pub(crate) fn upload_ref(
+    bucket_text: &str,
+    key_text: &str,
+    upload_id: String,
+) -> Result<UploadRef, Fault> {
     Ok(UploadRef {
         bucket: bucket(bucket_text)?,
         key: key(key_text)?,
@@ -164,6 +173,7 @@ pub(crate) async fn complete(
             .checksum
             .as_ref()
             .map(|checksum| kind(checksum.coverage())),
+        version_id: shown_version(object.version.as_ref()),
         ..CompleteMultipartUploadOutput::default()
     };
     show_checksum!(output, &object.checksum);
@@ -252,18 +262,6 @@ pub(crate) async fn list_parts(
     })
 }
 
-/// A number of the query that may not be negative.
-fn limit(name: &str, asked: Option<i32>, default: i32) -> Result<i32, Fault> {
-    match asked {
-        None => Ok(default),
-        Some(number) if 0 <= number => Ok(number),
-        Some(number) => {
-            let text = format!("Argument {name} must be an integer between 0 and 2147483647");
-            Err(invalid_argument(name, &number.to_string(), &text))
-        }
-    }
-}
-
 fn shown(part: &Part) -> s3::Part {
     let mut shown = s3::Part {
         part_number: i32::try_from(part.number).ok(),
@@ -274,4 +272,66 @@ fn shown(part: &Part) -> s3::Part {
     };
     show_checksum!(shown, &part.checksum);
     shown
+}
+
+pub(crate) async fn list_uploads(
+    app: Arc<App>,
+    permit: Permit,
+    input: ListMultipartUploadsInput,
+) -> Result<ListMultipartUploadsOutput, Fault> {
+    expect_owner(&permit, input.expected_bucket_owner.as_ref())?;
+    let max = max_keys("max-uploads", input.max_uploads)?;
+    let key_marker = input.key_marker.clone().filter(|key| !key.is_empty());
+    let id_marker = input.upload_id_marker.clone().filter(|id| !id.is_empty());
+    let query = ListQuery {
+        prefix: input.prefix.clone().unwrap_or_default(),
+        delimiter: input.delimiter.clone(),
+        // Without a key, S3 ignores the id.
+        after: key_marker.map(|key| match id_marker {
+            Some(id) => Position::Upload(key, id),
+            None => Position::Entry(key),
+        }),
+        max: max.unsigned_abs(),
+    };
+    let name = bucket(&input.bucket)?;
+    let listing = app.objects.uploads(&permit, &name, &query).await;
+    let listing = listing.map_err(fault)?;
+    let names = Names(input.encoding_type);
+    let last = listing.entries.last().filter(|_| listing.truncated);
+    let next_key_marker = last.map(|entry| names.show(entry.name()));
+    let next_upload_id_marker = last.and_then(|entry| match entry {
+        Entry::Object(upload) => Some(upload.id().to_owned()),
+        Entry::CommonPrefix(_) => None,
+    });
+    let is_truncated = Some(listing.truncated);
+    let (uploads, common_prefixes) =
+        names.entries(listing, |upload| shown_upload(upload, names, &permit));
+    Ok(ListMultipartUploadsOutput {
+        bucket: Some(input.bucket),
+        key_marker: Some(names.show(input.key_marker.as_deref().unwrap_or_default())),
+        upload_id_marker: Some(input.upload_id_marker.unwrap_or_default()),
+        next_key_marker,
+        next_upload_id_marker,
+        prefix: Some(names.show(&query.prefix)),
+        delimiter: names.show_option(input.delimiter.as_ref()),
+        max_uploads: Some(max),
+        is_truncated,
+        uploads: Some(uploads),
+        common_prefixes: Some(common_prefixes),
+        encoding_type: input.encoding_type,
+        request_charged: None,
+    })
+}
+
+fn shown_upload(upload: &Upload, names: Names, permit: &Permit) -> s3::MultipartUpload {
+    s3::MultipartUpload {
+        upload_id: Some(upload.id().to_owned()),
+        key: Some(names.show(upload.key.as_str())),
+        initiated: Some(upload.initiated_at),
+        storage_class: Some(StorageClass::Standard),
+        owner: Some(owner(permit)),
+        checksum_algorithm: upload.checksum.map(|(wanted, _)| algorithm(wanted)),
+        checksum_type: upload.checksum.map(|(_, coverage)| kind(coverage)),
+        ..s3::MultipartUpload::default()
+    }
 }

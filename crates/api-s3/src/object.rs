@@ -1,12 +1,9 @@
-//! Writing and deleting objects.
+//! Writing objects.
 
 use std::sync::Arc;
 
 use sightline_api::{Call, Fault, Reply};
-use sightline_identity::Permit;
-use sightline_model_aws::s3::{
-    DeleteObjectInput, DeleteObjectOutput, PutObjectInput, PutObjectOutput,
-};
+use sightline_model_aws::s3::{PutObjectInput, PutObjectOutput};
 use sightline_objects::{Algorithm, NewObject};
 
 use crate::App;
@@ -16,8 +13,9 @@ use crate::checksum::{
 };
 use crate::faults::fault;
 use crate::request::{
-    bucket, expect_current_version, expect_owner, key, quoted, refuse_unserved, write_condition,
+    bucket, expect_owner, key, quoted, refuse_unserved, shown_version, write_condition,
 };
+use crate::tagging::permit_tags;
 
 pub(crate) async fn put(
     app: Arc<App>,
@@ -38,6 +36,7 @@ pub(crate) async fn put(
         checksum: sent(sent_checksums!(input))?,
     };
     let payload = payload(call.body, said)?;
+    permit_tags(&app, &call.permit, input.tagging.as_ref())?;
     let new = NewObject {
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
@@ -55,32 +54,9 @@ pub(crate) async fn put(
             .checksum
             .as_ref()
             .map(|checksum| kind(checksum.coverage())),
+        version_id: shown_version(object.version.as_ref()),
         ..PutObjectOutput::default()
     };
     show_checksum!(output, &object.checksum);
     Ok(Reply::new(output))
-}
-
-pub(crate) async fn delete(
-    app: Arc<App>,
-    permit: Permit,
-    input: DeleteObjectInput,
-) -> Result<DeleteObjectOutput, Fault> {
-    expect_owner(&permit, input.expected_bucket_owner.as_ref())?;
-    expect_current_version(input.version_id.as_ref())?;
-    refuse_unserved(&[
-        ("x-amz-mfa", input.mfa.is_some()),
-        (
-            "x-amz-if-match-last-modified-time",
-            input.if_match_last_modified_time.is_some(),
-        ),
-        ("x-amz-if-match-size", input.if_match_size.is_some()),
-    ])?;
-    let (bucket, key) = (bucket(&input.bucket)?, key(&input.key)?);
-    let condition = write_condition(input.if_match.as_ref(), None)?;
-    app.objects
-        .delete(&permit, &bucket, &key, condition)
-        .await
-        .map_err(fault)?;
-    Ok(DeleteObjectOutput::default())
 }

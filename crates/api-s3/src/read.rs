@@ -4,25 +4,29 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use sightline_api::{Call, Fault, Reply, empty, stream};
+use sightline_identity::Permit;
 use sightline_model_aws::s3::{
-    ChecksumMode, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
+    self, ChecksumMode, GetObjectAttributesInput, GetObjectAttributesOutput,
+    GetObjectAttributesParts, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
+    ObjectAttributes, ObjectPart, StorageClass,
 };
-use sightline_objects::{Algorithm, Conditions, Error, Etags, RangeSpec, Selected, Wanted};
-use sightline_types::Timestamp;
+use sightline_objects::{
+    Algorithm, Conditions, Error, Etags, Object, Part, PartsWanted, RangeSpec, Selected, Wanted,
+};
+use sightline_types::{Page, Timestamp};
 
 use crate::App;
 use crate::attributes::DEFAULT_CONTENT_TYPE;
 use crate::checksum::{kind, show_checksum};
 use crate::faults::{fault, invalid_argument};
 use crate::request::{
-    bucket, expect_current_version, expect_owner, key, long, quoted, refuse_unserved,
+    bucket, expect_owner, key, limit, long, quoted, refuse_unserved, shown_version, version,
 };
 
 /// Refuses what an input asks for in vain, and gives what it wants of which object.
 macro_rules! read_request {
     ($call:expr, $input:expr) => {{
         expect_owner(&$call.permit, $input.expected_bucket_owner.as_ref())?;
-        expect_current_version($input.version_id.as_ref())?;
         refuse_unserved(&[(
             "x-amz-server-side-encryption-customer-algorithm",
             $input.sse_customer_algorithm.is_some(),
@@ -36,6 +40,7 @@ macro_rules! read_request {
             },
             range: $input.range.as_deref().and_then(RangeSpec::parse),
             part: $input.part_number.map(part_number).transpose()?,
+            version: version($input.version_id.as_ref())?,
         };
         expect_one_selection(&wanted)?;
         (bucket(&$input.bucket)?, key(&$input.key)?, wanted)
@@ -69,6 +74,10 @@ macro_rules! show_object {
                 .map(Timestamp::http_date)
                 .or(said.expires),
             metadata: Some(said.user),
+            tag_count: i32::try_from(said.tags.len())
+                .ok()
+                .filter(|count| 0 < *count),
+            version_id: shown_version(object.version.as_ref()),
             parts_count: input.part_number.and_then(|_| parts_count(selected)),
             ..$output::default()
         };
@@ -158,4 +167,82 @@ fn content_range(selected: &Selected) -> Option<String> {
 fn parts_count(selected: &Selected) -> Option<i32> {
     let count = selected.object.part_count;
     (0 < count).then(|| i32::try_from(count).unwrap_or(i32::MAX))
+}
+
+/// Parts on a page at most, and when the request does not say, as S3 has it.
+const PARTS_MAX: i32 = 1000;
+
+pub(crate) async fn attributes(
+    app: Arc<App>,
+    permit: Permit,
+    input: GetObjectAttributesInput,
+) -> Result<GetObjectAttributesOutput, Fault> {
+    expect_owner(&permit, input.expected_bucket_owner.as_ref())?;
+    refuse_unserved(&[(
+        "x-amz-server-side-encryption-customer-algorithm",
+        input.sse_customer_algorithm.is_some(),
+    )])?;
+    let max = limit("max-parts", input.max_parts, PARTS_MAX)?.min(PARTS_MAX);
+    let marker = limit("part-number-marker", input.part_number_marker, 0)?;
+    let wanted = PartsWanted {
+        version: version(input.version_id.as_ref())?,
+        after: marker.unsigned_abs(),
+        max: max.unsigned_abs(),
+    };
+    let (bucket, key) = (bucket(&input.bucket)?, key(&input.key)?);
+    let found = app.objects.parts_of(&permit, &bucket, &key, &wanted).await;
+    let (object, page) = found.map_err(fault)?;
+    let asks = |attribute| input.object_attributes.contains(&attribute);
+    let in_parts = asks(ObjectAttributes::ObjectParts) && 0 < object.part_count;
+    Ok(GetObjectAttributesOutput {
+        last_modified: Some(object.modified_at),
+        version_id: shown_version(object.version.as_ref()),
+        e_tag: asks(ObjectAttributes::ETag).then(|| object.etag.clone()),
+        checksum: asks(ObjectAttributes::Checksum)
+            .then(|| checksum_of(&object))
+            .flatten(),
+        object_parts: in_parts.then(|| parts_of(&object, &page, marker, max)),
+        storage_class: asks(ObjectAttributes::StorageClass).then_some(StorageClass::Standard),
+        object_size: asks(ObjectAttributes::ObjectSize).then(|| long(object.size)),
+        ..GetObjectAttributesOutput::default()
+    })
+}
+
+fn checksum_of(object: &Object) -> Option<s3::Checksum> {
+    let checksum = object.checksum.as_ref()?;
+    let mut shown = s3::Checksum {
+        checksum_type: Some(kind(checksum.coverage())),
+        ..s3::Checksum::default()
+    };
+    show_checksum!(shown, Some(checksum));
+    Some(shown)
+}
+
+/// S3 lists the parts of an object only if they have checksums; else it tells their number.
+fn parts_of(object: &Object, page: &Page<Part>, marker: i32, max: i32) -> GetObjectAttributesParts {
+    let total_parts_count = i32::try_from(object.part_count).ok();
+    if object.checksum.is_none() {
+        return GetObjectAttributesParts {
+            total_parts_count,
+            ..GetObjectAttributesParts::default()
+        };
+    }
+    let number = |part: &Part| i32::try_from(part.number).ok();
+    let shown = page.items.iter().map(|part| {
+        let mut shown = ObjectPart {
+            part_number: number(part),
+            size: Some(long(part.size)),
+            ..ObjectPart::default()
+        };
+        show_checksum!(shown, &part.checksum);
+        shown
+    });
+    GetObjectAttributesParts {
+        total_parts_count,
+        part_number_marker: Some(marker),
+        next_part_number_marker: page.items.last().and_then(number).or(Some(0)),
+        max_parts: Some(max),
+        is_truncated: Some(page.next_token.is_some()),
+        parts: Some(shown.collect()),
+    }
 }

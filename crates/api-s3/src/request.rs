@@ -3,9 +3,11 @@
 use http::StatusCode;
 use sightline_api::Fault;
 use sightline_identity::Permit;
-use sightline_objects::{BucketName, Error, Etags, ObjectKey, WriteCondition};
+use sightline_objects::{BucketName, Error, Etags, ObjectKey, VersionId, WriteCondition};
+use sightline_types::Arn;
 
-use crate::faults::{fault, invalid_argument};
+use crate::App;
+use crate::faults::{fault, invalid_argument, table};
 
 /// Reads the name of a bucket.
 pub(crate) fn bucket(text: &str) -> Result<BucketName, Fault> {
@@ -44,16 +46,26 @@ pub(crate) fn refuse_unserved(asked: &[(&'static str, bool)]) -> Result<(), Faul
     }
 }
 
-/// Accepts the only version that objects of unversioned buckets have.
-pub(crate) fn expect_current_version(version: Option<&String>) -> Result<(), Fault> {
-    match version {
-        Some(id) if id != "null" => Err(invalid_argument(
-            "versionId",
-            id,
-            "Invalid version id specified",
-        )),
-        Some(_) | None => Ok(()),
-    }
+/// The version that a request names.
+pub(crate) fn version(named: Option<&String>) -> Result<Option<VersionId>, Fault> {
+    let read = |text: &String| text.parse().map_err(|error| fault(Error::Name(error)));
+    named.map(read).transpose()
+}
+
+/// A version as it stands in answers.
+pub(crate) fn shown_version(version: Option<&VersionId>) -> Option<String> {
+    version.map(VersionId::to_string)
+}
+
+/// Asks for a permission that a request needs beside that of its operation.
+pub(crate) fn permit_also(
+    app: &App,
+    permit: &Permit,
+    action: &'static str,
+    resource: Arn,
+) -> Result<Permit, Fault> {
+    let permitted = app.identity.permit(permit.cx(), action, resource);
+    permitted.map_err(|error| Fault::of(table, error.kind(), &error))
 }
 
 /// The condition on which an object is written or deleted.
@@ -77,4 +89,16 @@ pub(crate) fn quoted(etag: &str) -> String {
 /// A size as the model's number; none of ours comes near the bound.
 pub(crate) fn long(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// A number of the query that may not be negative.
+pub(crate) fn limit(name: &str, asked: Option<i32>, default: i32) -> Result<i32, Fault> {
+    match asked {
+        None => Ok(default),
+        Some(number) if 0 <= number => Ok(number),
+        Some(number) => {
+            let text = format!("Argument {name} must be an integer between 0 and 2147483647");
+            Err(invalid_argument(name, &number.to_string(), &text))
+        }
+    }
 }

@@ -15,7 +15,7 @@ pub struct Call {
     pub document: Value,
     /// The request's headers, for the few that no model names.
     pub headers: HeaderMap,
-    /// The payload, for operations whose input streams; otherwise empty.
+    /// The payload of operations whose input streams, the document of others as it came.
     pub body: Body,
 }
 

@@ -14,7 +14,7 @@ use sightline_meta::Meta;
 use sightline_types::{Cx, ErrorKind, Event, EventOutcome, OperationName, RequestId, ResourceRef};
 use sightline_wire::OperationType;
 use sightline_wire::protocol::{self, RequestParts};
-use sightline_wire::schema::{Operation, Protocol, Service};
+use sightline_wire::schema::{Asking, Operation, Protocol, Service};
 
 use crate::{Body, Call, Fault, FaultTable, Reply, body};
 
@@ -164,6 +164,11 @@ impl Operations {
             name: operation.name,
             read_only: operation.read_only,
         };
+        // Whoever compares a document with its checksum needs it as it came.
+        let payload = match operation.streams_in() {
+            true => payload,
+            false => body::full(document.clone()),
+        };
         let is_head = parts.method == Method::HEAD;
         let decoded = self.decode(operation, protocol, &parts, &document);
         if let Ok(input) = &decoded {
@@ -240,10 +245,12 @@ impl Operations {
         let resource =
             sightline_wire::resolve_resource(operation, &document, &cx.region, &cx.account)
                 .map_err(|error| Fault::of(self.faults, ErrorKind::Invalid, &error))?;
-        let permit = self
-            .identity
-            .permit(cx, operation.action, resource)
-            .map_err(|error| Fault::of(self.faults, error.kind(), &error))?;
+        let action = operation.action_for(&document);
+        let permit = match operation.asking {
+            Asking::Each => Ok(self.identity.defer(cx, action, resource)),
+            Asking::Once | Asking::Versioned(_) => self.identity.permit(cx, action, resource),
+        };
+        let permit = permit.map_err(|error| Fault::of(self.faults, error.kind(), &error))?;
         let Some(handler) = self.handlers.get(operation.name) else {
             let text = format!("{} is not served", operation.name);
             return Err(Fault::new(

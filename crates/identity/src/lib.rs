@@ -147,6 +147,14 @@ impl Identity {
         Ok(Permit::mint(Arc::clone(cx), action, resource))
     }
 
+    /// The permit of an operation that asks for permission on each thing that it touches.
+    ///
+    /// It allows nothing but recording what was done.
+    #[must_use]
+    pub fn defer(&self, cx: &Arc<Cx>, action: &'static str, resource: Arn) -> Permit {
+        Permit::mint(Arc::clone(cx), action, resource)
+    }
+
     /// The permit of the platform itself, acting for `cx` in the background.
     ///
     /// For engines' own work, such as staging a job's input; protocols must never call it, and

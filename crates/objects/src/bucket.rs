@@ -3,7 +3,10 @@
 use sightline_identity::Permit;
 use sightline_meta::{Reader, Tx};
 
-use crate::{Bucket, BucketName, Error, Objects, event, store};
+use crate::read::find;
+use crate::{
+    Bucket, BucketName, Error, ObjectKey, Objects, Tags, VersionId, Versioning, event, store,
+};
 
 /// In this region a bucket needs no location constraint, must not have one, and making one's own
 /// bucket again succeeds.
@@ -40,6 +43,8 @@ impl Objects {
             owner: cx.account.to_string(),
             region: region.to_owned(),
             created_at: self.clock.now(),
+            versioning: Versioning::Off,
+            tags: Tags::new(),
         };
         let event = event(permit, name, None);
         let write = move |tx: &mut Tx<'_>| {
@@ -70,13 +75,67 @@ impl Objects {
         self.bucket(name).await
     }
 
+    /// Finds a bucket to tell what is configured of it, which the permit's action names.
+    pub async fn bucket_configuration(
+        &self,
+        permit: &Permit,
+        name: &BucketName,
+    ) -> Result<Bucket, Error> {
+        debug_assert!(
+            permit.action().starts_with("s3:Get"),
+            "the permit is to read"
+        );
+        self.bucket(name).await
+    }
+
+    /// Says whether a bucket keeps versions. One that has kept any can only suspend that.
+    pub async fn set_versioning(
+        &self,
+        permit: &Permit,
+        name: &BucketName,
+        versioning: Versioning,
+    ) -> Result<(), Error> {
+        permit.expect_action("s3:PutBucketVersioning");
+        let (event, name) = (event(permit, name, None), name.clone());
+        let write = move |tx: &mut Tx<'_>| {
+            demand(tx, &name)?;
+            store::set_versioning(tx, &name, versioning)?;
+            tx.record(&event)?;
+            Ok(())
+        };
+        self.meta.write(write).await
+    }
+
+    /// Confirms that the bucket's owner alone has access to it, or to the object `key` in it, by
+    /// lists: these are switched off for good, so there is nothing to change.
+    pub async fn confirm_owners_access(
+        &self,
+        permit: &Permit,
+        name: &BucketName,
+        key: Option<&ObjectKey>,
+        version: Option<&VersionId>,
+    ) -> Result<(), Error> {
+        debug_assert!(permit.action().ends_with("Acl"), "the permit is for that");
+        let event = event(permit, name, key);
+        let (name, key, version) = (name.clone(), key.cloned(), version.cloned());
+        let write = move |tx: &mut Tx<'_>| {
+            demand(tx, &name)?;
+            if let Some(key) = &key {
+                find(tx, &name, key, version.as_ref())?;
+            }
+            tx.record(&event)?;
+            Ok(())
+        };
+        self.meta.write(write).await
+    }
+
     /// Every bucket, by name.
     pub async fn buckets(&self, permit: &Permit) -> Result<Vec<Bucket>, Error> {
         permit.expect_action("s3:ListAllMyBuckets");
         self.meta.read(|reader| Ok(store::buckets(reader)?)).await
     }
 
-    /// Removes a bucket that holds neither objects nor unfinished uploads.
+    /// Removes a bucket that holds neither objects, versions of any, nor unfinished uploads.
     pub async fn delete_bucket(&self, permit: &Permit, name: &BucketName) -> Result<(), Error> {
         permit.expect_action("s3:DeleteBucket");
         let event = event(permit, name, None);

@@ -50,6 +50,17 @@ pub struct Conditions {
 }
 
 impl Conditions {
+    /// Checks every condition on a source of a copy, where each failure is one: there is nothing
+    /// that the caller could have already.
+    pub(crate) fn check_copy(&self, object: &Object) -> Result<(), Error> {
+        self.check(object).map_err(|error| match error {
+            Error::NotModified(_) => Error::PreconditionFailed {
+                condition: "x-amz-copy-source-If-None-Match",
+            },
+            other => other,
+        })
+    }
+
     /// Checks every condition. One on the ETag takes precedence over that on the time beside it.
     pub(crate) fn check(&self, object: &Object) -> Result<(), Error> {
         let failed = |condition| Err(Error::PreconditionFailed { condition });
@@ -104,6 +115,7 @@ mod tests {
 
     use super::*;
     use crate::Attributes;
+    use crate::version::Rank;
 
     fn object() -> Object {
         Object {
@@ -114,6 +126,8 @@ mod tests {
             checksum: None,
             attributes: Attributes::default(),
             part_count: 0,
+            version: None,
+            rank: Rank::first(),
             content_id: BlobId::parse(&"a".repeat(32)).unwrap(),
         }
     }

@@ -4,10 +4,10 @@ use std::io;
 
 use sightline_meta::MetaError;
 use sightline_ports::BlobError;
-use sightline_types::ErrorKind;
+use sightline_types::{ErrorKind, Timestamp};
 
 use crate::checksum::Algorithm;
-use crate::{BucketName, InvalidName, Object, ObjectKey};
+use crate::{BucketName, InvalidName, Object, ObjectKey, VersionId};
 
 /// A failure of an operation on buckets or objects.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,58 @@ pub enum Error {
     /// No object has this key.
     #[error("the key {0} does not exist")]
     KeyNotFound(ObjectKey),
+    /// The key has no version of this name.
+    #[error("the key {key} has no version {version}")]
+    VersionNotFound {
+        /// The key.
+        key: ObjectKey,
+        /// The version asked for.
+        version: VersionId,
+    },
+    /// What is asked for is a delete marker.
+    #[error("the version {version} of the key {key} is a delete marker")]
+    DeleteMarker {
+        /// The key.
+        key: ObjectKey,
+        /// The delete marker.
+        version: VersionId,
+        /// When it was written.
+        modified_at: Timestamp,
+        /// Whether just this version was asked for, and not the newest.
+        named: bool,
+    },
+    /// A tag breaks the rules.
+    #[error("the tag {name:?} is refused: {why}")]
+    InvalidTag {
+        /// Its name.
+        name: String,
+        /// The rule.
+        why: &'static str,
+    },
+    /// There are more tags than there may be.
+    #[error("there may be no more than {max} tags")]
+    TooManyTags {
+        /// The limit.
+        max: usize,
+    },
+    /// An object would be copied onto itself without any change.
+    #[error("the object {0} would be copied onto itself unchanged")]
+    CopyOntoItself(ObjectKey),
+    /// The object to be copied is too large for one request.
+    #[error("the object to be copied exceeds {max} bytes")]
+    CopyTooLarge {
+        /// The limit.
+        max: u64,
+    },
+    /// The range to be copied lies beyond the object's end.
+    #[error("the range to be copied is not within an object of {size} bytes")]
+    CopyRange {
+        /// The object's size.
+        size: u64,
+    },
+    /// The object to be copied was replaced while it was being copied.
+    #[error("the object {0} was replaced while it was being copied")]
+    SourceChanged(ObjectKey),
     /// The object is the one that the caller has already.
     #[error("the object has not changed")]
     NotModified(Box<Object>),
@@ -142,10 +194,12 @@ impl Error {
         match self {
             Self::BucketNotFound(_)
             | Self::KeyNotFound(_)
+            | Self::VersionNotFound { .. }
+            | Self::DeleteMarker { .. }
             | Self::UploadNotFound(_)
             | Self::PartNotFound { .. } => ErrorKind::NotFound,
             Self::BucketExists(_) => ErrorKind::AlreadyExists,
-            Self::BucketNotEmpty(_) => ErrorKind::Conflict,
+            Self::BucketNotEmpty(_) | Self::SourceChanged(_) => ErrorKind::Conflict,
             Self::NotModified(_) | Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,
             Self::Name(_)
             | Self::WrongLocation { .. }
@@ -158,7 +212,12 @@ impl Error {
             | Self::NoParts
             | Self::PartTooSmall { .. }
             | Self::ChecksumType { .. }
-            | Self::ChecksumCoverage(_) => ErrorKind::Invalid,
+            | Self::ChecksumCoverage(_)
+            | Self::InvalidTag { .. }
+            | Self::TooManyTags { .. }
+            | Self::CopyOntoItself(_)
+            | Self::CopyTooLarge { .. }
+            | Self::CopyRange { .. } => ErrorKind::Invalid,
             Self::Blob(_) => ErrorKind::Internal,
             Self::Meta(source) => source.kind(),
         }

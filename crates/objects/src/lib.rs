@@ -1,6 +1,6 @@
 //! Buckets, objects and multipart uploads: the engine behind S3 and behind every job's files.
 //!
-//! Owns the tables `buckets`, `objects`, `uploads` and `object_parts`. The bytes of objects lie in
+//! Owns the tables `buckets`, `objects`, `object_versions`, `uploads` and `object_parts`. The bytes of objects lie in
 //! a [`BlobStore`] under random names; keys are data and never become paths. This crate must never
 //! know HTTP or XML. What makes a write safe is its order: bytes are made durable first, then one
 //! transaction names them and records the event, and only after its commit are the replaced bytes
@@ -12,6 +12,8 @@
 mod bucket;
 mod checksum;
 mod condition;
+mod copy;
+mod delete;
 mod error;
 mod holds;
 mod list;
@@ -23,6 +25,8 @@ mod payload;
 mod range;
 mod read;
 mod store;
+mod tags;
+mod version;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,16 +39,21 @@ use sightline_types::{Arn, Event, ResourceRef, Timestamp};
 
 pub use checksum::{Algorithm, Checksum, Coverage, InvalidChecksum, parse_md5};
 pub use condition::{Conditions, Etags, WriteCondition};
+pub use copy::{Copied, Copy, CopySource};
+pub use delete::{Deleted, Deletion};
 pub use error::{Error, PayloadError};
-pub use list::{Entry, ListQuery, Listing, Position};
-pub use multipart::{CompletedPart, Completion, NewUpload, UploadList, UploadRef};
+pub use list::{Entry, ListQuery, Listing, Place, Position, Row};
+pub use multipart::{CompletedPart, Completion, NewUpload, UploadRef};
 pub use names::{BucketName, InvalidName, ObjectKey, S3Uri};
 pub use object::NewObject;
-pub use payload::{Declared, PAYLOAD_BYTES_MAX, Payload, Trailer};
+pub use payload::{Declared, PAYLOAD_BYTES_MAX, Payload, Trailer, verify};
 pub use range::RangeSpec;
-pub use read::{Found, Selected, Wanted};
+pub use read::{Found, PartsWanted, Selected, Wanted};
+pub use tags::{Tags, check_tags};
+pub use version::{Version, VersionId, Versioning};
 
 use holds::Holds;
+use version::Rank;
 
 /// The object engine. Cloning gives another handle to the same one.
 #[derive(Clone, Debug)]
@@ -66,6 +75,10 @@ pub struct Bucket {
     pub region: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whether it keeps versions.
+    pub versioning: Versioning,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// An object without its bytes.
@@ -85,8 +98,26 @@ pub struct Object {
     pub attributes: Attributes,
     /// The number of parts that it was uploaded in; 0 if in one request.
     pub part_count: u32,
+    /// Its version; `None` in a bucket that has never kept versions.
+    pub version: Option<VersionId>,
+    /// Its place among the versions of its key.
+    pub(crate) rank: Rank,
     /// The name under which the store keeps its bytes.
     pub(crate) content_id: BlobId,
+}
+
+impl Object {
+    /// The same as readers of its bucket see it: without a version if there are none.
+    fn seen_in(mut self, bucket: &Bucket) -> Self {
+        if bucket.versioning == Versioning::Off {
+            self.version = None;
+        }
+        self
+    }
+
+    fn version_text(&self) -> &str {
+        self.version.as_ref().map_or("null", VersionId::as_str)
+    }
 }
 
 /// What the writer of an object says of its bytes, given back with them.
@@ -113,6 +144,9 @@ pub struct Attributes {
     /// `x-amz-meta-…`, by the names behind that prefix.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub user: BTreeMap<String, String>,
+    /// The object's tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: Tags,
 }
 
 /// A part of an upload or of the object made of it.

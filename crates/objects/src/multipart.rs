@@ -10,8 +10,10 @@ use sightline_types::{Page, Timestamp};
 
 use crate::bucket::demand;
 use crate::checksum::{Algorithm, Checksum, Coverage, etag_of_parts};
-use crate::object::{Settled, new_id, replace};
+use crate::holds::Fresh;
+use crate::object::{Settled, new_id, place};
 use crate::store::{self, PARTS_MAX};
+use crate::version::Rank;
 use crate::{
     Attributes, BucketName, Error, Object, ObjectKey, Objects, Part, Payload, PayloadError, Upload,
     WriteCondition, event,
@@ -20,7 +22,7 @@ use crate::{
 /// Bytes that each part but the last must have, as S3 has it.
 const PART_BYTES_MIN: u64 = 5 << 20;
 
-/// Uploads or parts on a page at most, as S3 has it.
+/// Parts on a page at most, as S3 has it.
 const PAGE_MAX: u32 = 1000;
 
 /// An upload to be begun.
@@ -89,17 +91,6 @@ pub struct Completion {
     pub checksum: Option<Checksum>,
 }
 
-/// Which uploads to list.
-#[derive(Clone, Debug, Default)]
-pub struct UploadList {
-    /// Only uploads after this key, or with it and after `upload_id`.
-    pub after_key: String,
-    /// See `after_key`.
-    pub after_upload: String,
-    /// Uploads on the page; 1,000 are the most.
-    pub max: u32,
-}
-
 impl Objects {
     /// Begins an upload.
     pub async fn create_upload(&self, permit: &Permit, new: NewUpload) -> Result<Upload, Error> {
@@ -143,7 +134,7 @@ impl Objects {
                 found: sent,
             });
         }
-        let (mut fresh, digests) = self.store(payload, expected).await?;
+        let (fresh, digests) = self.store(payload, expected).await?;
         let part = Part {
             number,
             size: digests.size,
@@ -152,17 +143,26 @@ impl Objects {
             modified_at: self.clock.now(),
             blob: fresh.id().clone(),
         };
-        let (event, holds) = (
-            event(permit, &upload.bucket, Some(&upload.key)),
-            self.holds.clone(),
-        );
+        self.keep_part(permit, upload, part, fresh).await
+    }
+
+    /// Gives an upload a part whose bytes are stored.
+    async fn keep_part(
+        &self,
+        permit: &Permit,
+        upload: UploadRef,
+        part: Part,
+        mut fresh: Fresh,
+    ) -> Result<Part, Error> {
+        let event = event(permit, &upload.bucket, Some(&upload.key));
+        let holds = self.holds.clone();
         let write = move |tx: &mut Tx<'_>| {
             let id = upload.find(tx)?.id;
-            let replaced = store::parts(tx, &id, number - 1, 1)?;
+            let replaced = store::parts(tx, &id, part.number - 1, 1)?;
             store::put_part(tx, &id, &part)?;
             tx.record(&event)?;
             fresh.keep();
-            let replaced = replaced.into_iter().filter(|part| part.number == number);
+            let replaced = replaced.into_iter().filter(|old| old.number == part.number);
             let doomed = replaced.map(|part| holds.doom(vec![part.blob])).collect();
             Ok(Settled {
                 value: part,
@@ -206,23 +206,11 @@ impl Objects {
             completion.check(&object)?;
             let unused = forget_unused(tx, &object.content_id, &stored, &joined)?;
             store::delete_upload(tx, &object.content_id)?;
-            let replaced = replace(
-                tx,
-                &holds,
-                &upload.bucket,
-                &object,
-                condition.as_ref(),
-                &event,
-            )?;
-            let doomed = unused
-                .into_iter()
-                .map(|blob| holds.doom(vec![blob]))
-                .chain(replaced);
-            Ok(Settled {
-                doomed: doomed.collect(),
-                value: object,
-                fresh: None,
-            })
+            let mut placed = place(tx, &holds, &upload.bucket, object, condition.as_ref())?;
+            tx.record(&event)?;
+            let unused = unused.into_iter().map(|blob| holds.doom(vec![blob]));
+            placed.doomed.extend(unused);
+            Ok(placed)
         };
         self.settle(self.meta.write(write).await).await
     }
@@ -274,32 +262,6 @@ impl Objects {
         };
         self.meta.read(read).await
     }
-
-    /// A page of a bucket's unfinished uploads in the order of key and id; the token of the next
-    /// page is the id of the last upload of this one.
-    pub async fn uploads(
-        &self,
-        permit: &Permit,
-        bucket: &BucketName,
-        list: UploadList,
-    ) -> Result<Page<Upload>, Error> {
-        permit.expect_action("s3:ListBucketMultipartUploads");
-        let bucket = bucket.clone();
-        let read = move |reader: &Reader<'_>| {
-            demand(reader, &bucket)?;
-            let max = list.max.min(PAGE_MAX);
-            let after = (list.after_key.as_str(), list.after_upload.as_str());
-            let mut items = store::uploads(reader, &bucket, after, max + 1)?;
-            let more = max < u32::try_from(items.len()).unwrap_or(u32::MAX);
-            items.truncate(max as usize);
-            let last = items.last().map(|upload| upload.id().to_owned());
-            Ok(Page {
-                items,
-                next_token: last.filter(|_| more),
-            })
-        };
-        self.meta.read(read).await
-    }
 }
 
 fn unnamed() -> Error {
@@ -334,8 +296,15 @@ fn coverage(
 /// The object that this upload has become, if it was completed and is still there.
 fn completed(reader: &Reader<'_>, upload: &UploadRef) -> Result<Option<Object>, Error> {
     let id = upload.id()?;
+    let bucket = demand(reader, &upload.bucket)?;
     let present = store::object(reader, &upload.bucket, &upload.key)?;
-    Ok(present.filter(|object| object.content_id == id))
+    if let Some(object) = present.filter(|object| object.content_id == id) {
+        return Ok(Some(object.seen_in(&bucket)));
+    }
+    let kept = store::kept_with_content(reader, id.as_str())?.and_then(|kept| kept.object);
+    Ok(kept
+        .map(|object| *object)
+        .filter(|object| object.key == upload.key))
 }
 
 impl Completion {
@@ -364,6 +333,8 @@ fn object_of(upload: Upload, joined: &[&Part], now: Timestamp) -> Result<Object,
         checksum: checksum_of(upload.checksum, joined),
         attributes: upload.attributes,
         part_count: u32::try_from(joined.len()).unwrap_or(PARTS_MAX),
+        version: None,
+        rank: Rank::first(),
         content_id: upload.id,
     })
 }

@@ -22,6 +22,9 @@ pub enum InvalidName {
     /// An empty key, or one with a NUL, which neither XML nor every database can hold.
     #[error("an object key has at least one character and none that is NUL")]
     Key,
+    /// The name of no version.
+    #[error("{0:?} names no version")]
+    Version(String),
     /// Not `s3://bucket` or `s3://bucket/…`.
     #[error("{0:?} is not an S3 URI")]
     Uri(String),

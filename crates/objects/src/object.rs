@@ -1,16 +1,16 @@
-//! Writing and deleting objects.
+//! Writing objects.
 
 use sightline_identity::Permit;
 use sightline_meta::{Reader, Tx};
 use sightline_ports::{BlobError, BlobId};
-use sightline_types::Event;
 
 use crate::bucket::demand;
 use crate::checksum::{Algorithm, Digests};
 use crate::holds::{Doomed, Fresh, Holds};
+use crate::version::Rank;
 use crate::{
     Attributes, BucketName, Error, Object, ObjectKey, Objects, PAYLOAD_BYTES_MAX, Payload,
-    PayloadError, WriteCondition, event, store,
+    PayloadError, VersionId, Versioning, WriteCondition, event, store,
 };
 
 /// An object to be written.
@@ -28,6 +28,7 @@ pub struct NewObject {
 
 /// What a transaction that changes objects leaves to be settled after its commit: holds on new
 /// blobs end, replaced contents are doomed. Dropping it does both.
+#[derive(Default)]
 pub(crate) struct Settled<T> {
     pub(crate) value: T,
     pub(crate) fresh: Option<Fresh>,
@@ -43,8 +44,19 @@ impl Objects {
         payload: Payload,
     ) -> Result<Object, Error> {
         permit.expect_action("s3:PutObject");
+        self.put_with(permit, new, payload, None).await
+    }
+
+    /// The same, with a checksum of the algorithm `wanted` if the bytes come without one.
+    pub(crate) async fn put_with(
+        &self,
+        permit: &Permit,
+        new: NewObject,
+        payload: Payload,
+        wanted: Option<Algorithm>,
+    ) -> Result<Object, Error> {
         self.demand_writable(&new).await?;
-        let (mut fresh, digests) = self.store(payload, None).await?;
+        let (mut fresh, digests) = self.store(payload, wanted).await?;
         let object = Object {
             key: new.key,
             size: digests.size,
@@ -53,6 +65,8 @@ impl Objects {
             checksum: digests.checksum,
             attributes: new.attributes,
             part_count: 0,
+            version: None,
+            rank: Rank::first(),
             content_id: fresh.id().clone(),
         };
         let (bucket, condition) = (new.bucket, new.condition);
@@ -61,44 +75,12 @@ impl Objects {
             self.holds.clone(),
         );
         let write = move |tx: &mut Tx<'_>| {
-            let doomed = replace(tx, &holds, &bucket, &object, condition.as_ref(), &event)?;
+            let placed = place(tx, &holds, &bucket, object, condition.as_ref())?;
+            tx.record(&event)?;
             fresh.keep();
             Ok(Settled {
-                value: object,
                 fresh: Some(fresh),
-                doomed: doomed.into_iter().collect(),
-            })
-        };
-        self.settle(self.meta.write(write).await).await
-    }
-
-    /// Deletes an object; that it does not exist is no error unless the condition says so.
-    pub async fn delete(
-        &self,
-        permit: &Permit,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        condition: Option<WriteCondition>,
-    ) -> Result<(), Error> {
-        permit.expect_action("s3:DeleteObject");
-        let (event, holds) = (event(permit, bucket, Some(key)), self.holds.clone());
-        let (bucket, key) = (bucket.clone(), key.clone());
-        let write = move |tx: &mut Tx<'_>| {
-            demand(tx, &bucket)?;
-            let object = check(tx, &bucket, &key, condition.as_ref())?;
-            let released = object
-                .map(|object| store::release(tx, &object))
-                .transpose()?;
-            store::delete_object(tx, &bucket, &key)?;
-            tx.record(&event)?;
-            let doomed = released
-                .map(|blobs| holds.doom(blobs))
-                .into_iter()
-                .collect();
-            Ok(Settled {
-                value: (),
-                fresh: None,
-                doomed,
+                ..placed
             })
         };
         self.settle(self.meta.write(write).await).await
@@ -201,27 +183,78 @@ impl Objects {
     }
 }
 
-/// Gives `object` its key, if `condition` allows, and records the event.
-pub(crate) fn replace(
+/// Gives `object` its key, if `condition` allows. What the key had before is kept where the
+/// bucket keeps versions, and let go of elsewhere.
+pub(crate) fn place(
     tx: &mut Tx<'_>,
     holds: &Holds,
     bucket: &BucketName,
-    object: &Object,
+    mut object: Object,
     condition: Option<&WriteCondition>,
-    event: &Event,
-) -> Result<Option<Doomed>, Error> {
-    demand(tx, bucket)?;
-    let replaced = check(tx, bucket, &object.key, condition)?;
-    let released = replaced
-        .map(|replaced| store::release(tx, &replaced))
-        .transpose()?;
-    store::put_object(tx, bucket, object)?;
-    tx.record(event)?;
-    Ok(released.map(|blobs| holds.doom(blobs)))
+) -> Result<Settled<Object>, Error> {
+    let found = demand(tx, bucket)?;
+    let present = check(tx, bucket, &object.key, condition)?;
+    let doomed = match found.versioning {
+        Versioning::Off => {
+            let released = present.map(|replaced| store::release(tx, &replaced));
+            released.transpose()?.into_iter().collect()
+        }
+        versioning @ (Versioning::Enabled | Versioning::Suspended) => {
+            let (id, rank, released) =
+                make_room(tx, bucket, &object.key, present.as_ref(), versioning)?;
+            (object.version, object.rank) = (Some(id), rank);
+            released
+        }
+    };
+    store::put_object(tx, bucket, &object)?;
+    Ok(Settled {
+        value: object,
+        fresh: None,
+        doomed: doomed.into_iter().map(|blobs| holds.doom(blobs)).collect(),
+    })
+}
+
+/// Makes room for a new version of a key: keeps what the key has, and lets go of the version
+/// without a name where the new one is without a name too. Gives name and rank of the new one,
+/// and the blobs let go of.
+pub(crate) fn make_room(
+    tx: &mut Tx<'_>,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    present: Option<&Object>,
+    versioning: Versioning,
+) -> Result<(VersionId, Rank, Vec<Vec<BlobId>>), Error> {
+    let kept = store::newest_kept(tx, bucket, key)?.map(|kept| kept.rank);
+    let newest = kept
+        .into_iter()
+        .chain(present.map(|object| object.rank.clone()));
+    let rank = newest
+        .min()
+        .map_or_else(Rank::first, |newest| newest.newer());
+    let nameless = versioning == Versioning::Suspended;
+    let id = match nameless {
+        true => VersionId::null(),
+        false => VersionId::draw(&rank),
+    };
+    let mut released = Vec::new();
+    if let Some(object) = present {
+        store::delete_object(tx, bucket, key)?;
+        match nameless && object.version.as_ref().is_some_and(VersionId::is_null) {
+            true => released.push(store::release(tx, object)?),
+            false => store::keep_version(tx, bucket, object)?,
+        }
+    }
+    if nameless && let Some(kept) = store::kept_version(tx, bucket, key, &id)? {
+        store::delete_kept(tx, bucket, key, &kept.rank)?;
+        if let Some(object) = &kept.object {
+            released.push(store::release(tx, object)?);
+        }
+    }
+    Ok((id, rank, released))
 }
 
 /// The object that has the key now, if `condition` allows replacing it.
-fn check(
+pub(crate) fn check(
     reader: &Reader<'_>,
     bucket: &BucketName,
     key: &ObjectKey,

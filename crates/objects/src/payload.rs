@@ -118,6 +118,26 @@ impl Payload {
     }
 }
 
+/// Compares bytes at hand with what is declared of them.
+pub fn verify(
+    bytes: &[u8],
+    md5: Option<[u8; 16]>,
+    checksum: Option<&Checksum>,
+) -> Result<(), PayloadError> {
+    let mut hasher = Hasher::new(checksum.map(Checksum::algorithm));
+    hasher.update(bytes);
+    let digests = hasher.finish();
+    if md5.is_some_and(|md5| md5 != digests.md5) {
+        return Err(PayloadError::Md5);
+    }
+    match checksum {
+        Some(declared) if digests.checksum.as_ref() != Some(declared) => {
+            Err(PayloadError::Checksum(declared.algorithm()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// A payload being passed on and hashed.
 struct Check {
     payload: Payload,

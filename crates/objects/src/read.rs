@@ -7,11 +7,15 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use sightline_identity::Permit;
 use sightline_meta::Reader;
 use sightline_ports::{BlobError, BlobId, BlobStore, BlobStream, ByteRange};
+use sightline_types::Page;
 
 use crate::bucket::demand;
 use crate::holds::Pin;
 use crate::store::{self, PARTS_MAX};
-use crate::{BucketName, Conditions, Error, Object, ObjectKey, Objects, Part, RangeSpec};
+use crate::{
+    BucketName, Conditions, Error, Object, ObjectKey, Objects, Part, RangeSpec, VersionId,
+    Versioning,
+};
 
 /// How often a row is read again because its bytes were replaced before they could be opened.
 const LOOKUPS_MAX: usize = 100;
@@ -25,6 +29,28 @@ pub struct Wanted {
     pub range: Option<RangeSpec>,
     /// Only the bytes of this part.
     pub part: Option<u32>,
+    /// This version and not the newest.
+    pub version: Option<VersionId>,
+}
+
+impl Wanted {
+    fn action(&self) -> &'static str {
+        match self.version {
+            None => "s3:GetObject",
+            Some(_) => "s3:GetObjectVersion",
+        }
+    }
+}
+
+/// Which parts of which version of an object are wanted.
+#[derive(Clone, Debug)]
+pub struct PartsWanted {
+    /// This version and not the newest.
+    pub version: Option<VersionId>,
+    /// Only those with higher numbers.
+    pub after: u32,
+    /// At most so many; 1,000 are the most.
+    pub max: u32,
 }
 
 /// An object and the part of it that was asked for.
@@ -72,8 +98,52 @@ impl Objects {
         key: &ObjectKey,
         wanted: &Wanted,
     ) -> Result<Selected, Error> {
-        permit.expect_action("s3:GetObject");
+        permit.expect_action(wanted.action());
         Ok(self.look_up(bucket, key, wanted).await?.0)
+    }
+
+    /// Finds an object to tell who may reach it, or to confirm that.
+    pub async fn describe(
+        &self,
+        permit: &Permit,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<&VersionId>,
+    ) -> Result<Object, Error> {
+        debug_assert!(permit.action().ends_with("Acl"), "the permit is for that");
+        let (bucket, key, version) = (bucket.clone(), key.clone(), version.cloned());
+        let read = move |reader: &Reader<'_>| find(reader, &bucket, &key, version.as_ref());
+        self.meta.read(read).await
+    }
+
+    /// An object and a page of its parts with numbers above `after`.
+    pub async fn parts_of(
+        &self,
+        permit: &Permit,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        wanted: &PartsWanted,
+    ) -> Result<(Object, Page<Part>), Error> {
+        permit.expect_action(match wanted.version {
+            None => "s3:GetObject",
+            Some(_) => "s3:GetObjectVersion",
+        });
+        let (bucket, key, wanted) = (bucket.clone(), key.clone(), wanted.clone());
+        let read = move |reader: &Reader<'_>| {
+            let object = find(reader, &bucket, &key, wanted.version.as_ref())?;
+            if object.part_count == 0 {
+                let (items, next_token) = (Vec::new(), None);
+                return Ok((object, Page { items, next_token }));
+            }
+            let content = &object.content_id;
+            let mut items = store::parts(reader, content, wanted.after, wanted.max + 1)?;
+            let more = wanted.max < u32::try_from(items.len()).unwrap_or(u32::MAX);
+            items.truncate(wanted.max as usize);
+            let last = items.last().map(|part| part.number.to_string());
+            let next_token = last.filter(|_| more);
+            Ok((object, Page { items, next_token }))
+        };
+        self.meta.read(read).await
     }
 
     /// Reads an object.
@@ -84,7 +154,17 @@ impl Objects {
         key: &ObjectKey,
         wanted: &Wanted,
     ) -> Result<Found, Error> {
-        permit.expect_action("s3:GetObject");
+        permit.expect_action(wanted.action());
+        self.read(bucket, key, wanted).await
+    }
+
+    /// Reads an object for whoever may.
+    pub(crate) async fn read(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        wanted: &Wanted,
+    ) -> Result<Found, Error> {
         let mut lookups = 0;
         loop {
             let (selected, parts) = self.look_up(bucket, key, wanted).await?;
@@ -111,10 +191,7 @@ impl Objects {
     ) -> Result<(Selected, Vec<Part>), Error> {
         let (bucket, key, wanted) = (bucket.clone(), key.clone(), wanted.clone());
         let read = move |reader: &Reader<'_>| {
-            let Some(object) = store::object(reader, &bucket, &key)? else {
-                demand(reader, &bucket)?;
-                return Err(Error::KeyNotFound(key));
-            };
+            let object = find(reader, &bucket, &key, wanted.version.as_ref())?;
             wanted.conditions.check(&object)?;
             let parts = if object.part_count == 0 {
                 Vec::new()
@@ -141,6 +218,37 @@ impl Objects {
         // The pin must live as long as somebody may ask for a further blob.
         Ok(first.chain(rest).inspect(move |_| _ = &pin).boxed())
     }
+}
+
+/// The object that a key has, or the version of this name.
+pub(crate) fn find(
+    reader: &Reader<'_>,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    version: Option<&VersionId>,
+) -> Result<Object, Error> {
+    let found = demand(reader, bucket)?;
+    let object = store::object(reader, bucket, key)?;
+    let Some(id) = version else {
+        if let Some(object) = object {
+            return Ok(object.seen_in(&found));
+        }
+        let newest = match found.versioning {
+            Versioning::Off => None,
+            Versioning::Enabled | Versioning::Suspended => store::newest_kept(reader, bucket, key)?,
+        };
+        let gone = || Error::KeyNotFound(key.clone());
+        return newest.ok_or_else(gone)?.into_object(false);
+    };
+    if let Some(object) = object.filter(|object| object.version.as_ref() == Some(id)) {
+        return Ok(object.seen_in(&found));
+    }
+    let kept = store::kept_version(reader, bucket, key, id)?;
+    let gone = || Error::VersionNotFound {
+        key: key.clone(),
+        version: id.clone(),
+    };
+    kept.ok_or_else(gone)?.into_object(true)
 }
 
 async fn open_later(

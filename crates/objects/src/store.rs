@@ -1,46 +1,61 @@
 //! The SQL of buckets, objects, uploads and parts.
 
+mod versions;
+
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sightline_meta::{MetaError, Reader, Row, Tx, Value, params};
 use sightline_ports::BlobId;
 use sightline_types::Timestamp;
 
 use crate::checksum::{Algorithm, Checksum, Coverage};
-use crate::{Attributes, Bucket, BucketName, Object, ObjectKey, Part, Upload};
+use crate::list::Place;
+use crate::version::{Rank, Versioning};
+use crate::{Bucket, BucketName, Object, ObjectKey, Part, Tags, Upload, VersionId};
+
+pub(crate) use versions::*;
 
 const INSERT_BUCKET: &str =
     "INSERT INTO buckets (name, owner, region, created_at) VALUES ($1, $2, $3, $4)";
-const BUCKET: &str = "SELECT name, owner, region, created_at FROM buckets WHERE name = $1";
-const BUCKETS: &str = "SELECT name, owner, region, created_at FROM buckets ORDER BY name";
+const BUCKET: &str = "SELECT name, owner, region, created_at, versioning, tags FROM buckets
+    WHERE name = $1";
+const BUCKETS: &str = "SELECT name, owner, region, created_at, versioning, tags FROM buckets
+    ORDER BY name";
+const SET_VERSIONING: &str = "UPDATE buckets SET versioning = $2 WHERE name = $1";
+const SET_BUCKET_TAGS: &str = "UPDATE buckets SET tags = $2 WHERE name = $1";
 const DELETE_BUCKET: &str = "DELETE FROM buckets WHERE name = $1";
 const HOLDS_OBJECT: &str = "SELECT 1 FROM objects WHERE bucket = $1 LIMIT 1";
 const HOLDS_UPLOAD: &str = "SELECT 1 FROM uploads WHERE bucket = $1 LIMIT 1";
 
 const OBJECT: &str = "SELECT object_key, content_id, part_count, size, etag, checksum, modified_at,
-    attributes FROM objects WHERE bucket = $1 AND object_key = $2";
+    attributes, version_id, version_rank FROM objects WHERE bucket = $1 AND object_key = $2";
 const PUT_OBJECT: &str = "INSERT INTO objects (bucket, object_key, content_id, part_count, size,
-    etag, checksum, modified_at, attributes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    etag, checksum, modified_at, attributes, version_id, version_rank)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (bucket, object_key) DO UPDATE SET content_id = excluded.content_id,
     part_count = excluded.part_count, size = excluded.size, etag = excluded.etag,
     checksum = excluded.checksum, modified_at = excluded.modified_at,
-    attributes = excluded.attributes";
+    attributes = excluded.attributes, version_id = excluded.version_id,
+    version_rank = excluded.version_rank";
 const DELETE_OBJECT: &str = "DELETE FROM objects WHERE bucket = $1 AND object_key = $2";
 /// The upper bound is a parameter of its own statement so that both use the primary key's range.
 pub(crate) const SCAN_TO: &str = "SELECT object_key, content_id, part_count, size, etag, checksum,
-    modified_at, '{}' FROM objects
+    modified_at, '{}', version_id, version_rank FROM objects
     WHERE bucket = $1 AND object_key >= $2 AND object_key < $4 ORDER BY object_key LIMIT $3";
 pub(crate) const SCAN: &str = "SELECT object_key, content_id, part_count, size, etag, checksum,
-    modified_at, '{}' FROM objects
+    modified_at, '{}', version_id, version_rank FROM objects
     WHERE bucket = $1 AND object_key >= $2 ORDER BY object_key LIMIT $3";
 
 const INSERT_UPLOAD: &str = "INSERT INTO uploads (id, bucket, object_key, initiated_at, checksum,
     attributes) VALUES ($1, $2, $3, $4, $5, $6)";
 const UPLOAD: &str = "SELECT id, object_key, initiated_at, checksum, attributes FROM uploads
     WHERE id = $1 AND bucket = $2 AND object_key = $3";
-const UPLOADS: &str = "SELECT id, object_key, initiated_at, checksum, attributes FROM uploads
-    WHERE bucket = $1 AND (object_key > $2 OR (object_key = $2 AND id > $3))
-    ORDER BY object_key, id LIMIT $4";
+pub(crate) const UPLOADS: &str =
+    "SELECT id, object_key, initiated_at, checksum, attributes FROM uploads
+    WHERE bucket = $1 AND (object_key, id) >= ($2, $3) ORDER BY object_key, id LIMIT $4";
 const DELETE_UPLOAD: &str = "DELETE FROM uploads WHERE id = $1";
 
 const PUT_PART: &str = "INSERT INTO object_parts (content_id, part_number, blob_id, size, etag,
@@ -54,6 +69,8 @@ const DELETE_PART: &str = "DELETE FROM object_parts WHERE content_id = $1 AND pa
 const DELETE_PARTS: &str = "DELETE FROM object_parts WHERE content_id = $1";
 
 const NAMED_BY_OBJECT: &str = "SELECT 1 FROM objects WHERE content_id = $1 AND part_count = 0";
+const NAMED_BY_VERSION: &str =
+    "SELECT 1 FROM object_versions WHERE content_id = $1 AND part_count = 0";
 const NAMED_BY_PART: &str = "SELECT 1 FROM object_parts WHERE blob_id = $1";
 
 /// Part numbers end here, as S3 has it.
@@ -65,6 +82,7 @@ pub(crate) fn insert_bucket(tx: &mut Tx<'_>, bucket: &Bucket) -> Result<(), Meta
         owner,
         region,
         created_at,
+        ..
     } = bucket;
     tx.execute(
         INSERT_BUCKET,
@@ -86,7 +104,26 @@ pub(crate) fn delete_bucket(tx: &mut Tx<'_>, name: &BucketName) -> Result<(), Me
     Ok(())
 }
 
-/// Whether a bucket holds an object or an unfinished upload.
+/// Says whether a bucket keeps versions.
+pub(crate) fn set_versioning(
+    tx: &mut Tx<'_>,
+    name: &BucketName,
+    versioning: Versioning,
+) -> Result<(), MetaError> {
+    tx.execute(SET_VERSIONING, params![name.as_str(), versioning.as_str()])?;
+    Ok(())
+}
+
+pub(crate) fn set_bucket_tags(
+    tx: &mut Tx<'_>,
+    name: &BucketName,
+    tags: &Tags,
+) -> Result<(), MetaError> {
+    tx.execute(SET_BUCKET_TAGS, params![name.as_str(), to_json(tags)?])?;
+    Ok(())
+}
+
+/// Whether a bucket holds an object, a version or an unfinished upload.
 pub(crate) fn bucket_in_use(reader: &Reader<'_>, name: &BucketName) -> Result<bool, MetaError> {
     for sql in [HOLDS_OBJECT, HOLDS_UPLOAD] {
         if reader
@@ -96,7 +133,7 @@ pub(crate) fn bucket_in_use(reader: &Reader<'_>, name: &BucketName) -> Result<bo
             return Ok(true);
         }
     }
-    Ok(false)
+    keeps_versions(reader, name)
 }
 
 pub(crate) fn object(
@@ -125,6 +162,8 @@ pub(crate) fn put_object(
             object.checksum.as_ref().map(Checksum::to_string),
             object.modified_at,
             to_json(&object.attributes)?,
+            object.version_text(),
+            object.rank.as_str(),
         ],
     )?;
     Ok(())
@@ -207,16 +246,21 @@ pub(crate) fn upload(
     reader.query_one(UPLOAD, params, read_upload)
 }
 
-/// At most `limit` uploads in the order of key and id, after those given.
+/// At most `limit` uploads from `from` on in the order of key and id.
 pub(crate) fn uploads(
     reader: &Reader<'_>,
     bucket: &BucketName,
-    after: (&str, &str),
+    from: &Place,
     limit: u32,
 ) -> Result<Vec<Upload>, MetaError> {
     reader.query(
         UPLOADS,
-        params![bucket.as_str(), after.0, after.1, limit],
+        params![
+            bucket.as_str(),
+            from.key.as_str(),
+            from.within.as_str(),
+            limit
+        ],
         read_upload,
     )
 }
@@ -259,7 +303,7 @@ pub(crate) fn delete_part(tx: &mut Tx<'_>, content: &BlobId, number: u32) -> Res
 
 /// Whether a row names the blob.
 pub(crate) fn is_named(reader: &Reader<'_>, blob: &BlobId) -> Result<bool, MetaError> {
-    for sql in [NAMED_BY_OBJECT, NAMED_BY_PART] {
+    for sql in [NAMED_BY_OBJECT, NAMED_BY_PART, NAMED_BY_VERSION] {
         if reader
             .query_one(sql, params![blob.as_str()], |_| Ok(()))?
             .is_some()
@@ -276,6 +320,9 @@ fn read_bucket(row: &Row<'_>) -> Result<Bucket, MetaError> {
         owner: row.get(1)?,
         region: row.get(2)?,
         created_at: row.get(3)?,
+        versioning: Versioning::parse(&row.get::<String>(4)?)
+            .ok_or_else(|| unreadable("versioning", &"it is none of its states"))?,
+        tags: from_json::<BTreeMap<_, _>>(&row.get::<String>(5)?)?,
     })
 }
 
@@ -289,6 +336,8 @@ fn read_object(row: &Row<'_>) -> Result<Object, MetaError> {
         checksum: read_checksum(row.get(5)?)?,
         modified_at: row.get::<Timestamp>(6)?,
         attributes: from_json(&row.get::<String>(7)?)?,
+        version: Some(parsed::<VersionId>("version", &row.get::<String>(8)?)?),
+        rank: Rank::from(row.get::<String>(9)?),
     })
 }
 
@@ -339,11 +388,11 @@ fn blob_id(text: &str) -> Result<BlobId, MetaError> {
     BlobId::parse(text).ok_or_else(|| unreadable("blob name", &text))
 }
 
-fn to_json(attributes: &Attributes) -> Result<String, MetaError> {
+fn to_json(attributes: &impl Serialize) -> Result<String, MetaError> {
     serde_json::to_string(attributes).map_err(|error| unreadable("attributes", &error))
 }
 
-fn from_json(text: &str) -> Result<Attributes, MetaError> {
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, MetaError> {
     serde_json::from_str(text).map_err(|error| unreadable("attributes", &error))
 }
 

@@ -115,7 +115,10 @@ fn services(
     telemetry: Telemetry,
     jobs: &Jobs,
 ) -> Vec<Operations> {
-    let s3 = Arc::new(sightline_api_s3::App { objects });
+    let s3 = Arc::new(sightline_api_s3::App {
+        objects,
+        identity: identity.clone(),
+    });
     let sagemaker = Arc::new(sightline_api_sagemaker::App {
         jobs: jobs.clone(),
         catalog: Catalog::new(meta.clone()),

@@ -28,7 +28,12 @@ pub(super) struct Operation {
     pub(super) access: Access,
     pub(super) resource: Resource,
     pub(super) action: Option<String>,
+    pub(super) versioned: Option<String>,
+    #[serde(default)]
+    pub(super) each: bool,
     pub(super) root: Option<String>,
+    #[serde(default)]
+    pub(super) refuses: bool,
     #[serde(default)]
     pub(super) unwrapped: bool,
 }

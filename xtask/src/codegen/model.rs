@@ -194,9 +194,11 @@ pub(super) enum Namespace {
 }
 
 impl Namespace {
-    pub(super) fn uri(&self) -> &str {
+    /// The namespace of the element itself; one with a prefix is that of its attributes.
+    pub(super) fn of_element(&self) -> Option<&str> {
         match self {
-            Self::Uri(uri) | Self::Prefixed { uri, .. } => uri,
+            Self::Uri(uri) | Self::Prefixed { uri, prefix: None } => Some(uri),
+            Self::Prefixed { .. } => None,
         }
     }
 }

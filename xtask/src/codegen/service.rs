@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use super::model::Namespace;
 use super::names::constant;
 use super::plan::{Plan, SHARED};
 use super::tables::http;
 use super::types::Source;
 
 /// What a file may need from outside its service: names and where they are.
-const IMPORTS: [(&str, &str); 19] = [
+const IMPORTS: [(&str, &str); 20] = [
     ("Deserialize", "serde"),
     ("Serialize", "serde"),
     ("Value", "serde_json"),
     ("Timestamp", "sightline_types"),
     ("OperationType", "sightline_wire"),
     ("Pattern", "sightline_wire"),
+    ("Asking", "sightline_wire::schema"),
     ("ErrorShape", "sightline_wire::schema"),
     ("Http", "sightline_wire::schema"),
     ("Kind", "sightline_wire::schema"),
@@ -192,10 +194,7 @@ fn xml_namespace<'p>(plan: &'p Plan<'_>) -> &'p str {
     let mut found = of_members.filter_map(|(_, member)| member.xml_namespace.as_ref());
     match &plan.model.metadata.xml_namespace {
         Some(namespace) => namespace,
-        None => found
-            .next()
-            .map(|namespace| namespace.uri())
-            .unwrap_or_default(),
+        None => found.find_map(Namespace::of_element).unwrap_or_default(),
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use serde_json::Number;
 
 use super::keep::{self, Access};
-use super::model::{Http, Operation, Reference, Shape};
+use super::model::{Http, Namespace, Operation, Reference, Shape};
 use super::names::constant;
 use super::types::{Source, is_stream};
 
@@ -52,8 +52,12 @@ impl Source<'_, '_> {
             if member.xml_attribute {
                 members.push_str(".attribute()");
             }
-            if let Some(namespace) = &member.xml_namespace {
-                write!(members, ".namespace({:?})", namespace.uri())?;
+            if let Some(uri) = member
+                .xml_namespace
+                .as_ref()
+                .and_then(Namespace::of_element)
+            {
+                write!(members, ".namespace({uri:?})")?;
             }
             members.push_str(",\n");
         }
@@ -223,15 +227,26 @@ impl Source<'_, '_> {
                 xml_root: {root:?},
                 read_only: {read_only},
                 action: {action:?},
+                asking: {asking},
                 resources: &{resources:?},
             }};\n",
             http = http(&operation.http),
             root = kept.root,
             read_only = kept.access == Access::Read,
             action = self.plan.kept.action(self.plan.name, name, kept),
+            asking = asking(kept),
             resources = kept.resource.templates(),
         )?;
         Ok(())
+    }
+}
+
+/// How an operation's permission is asked for, as an expression.
+fn asking(kept: &keep::Operation) -> String {
+    match &kept.versioned {
+        _ if kept.each => "Asking::Each".to_owned(),
+        Some(action) => format!("Asking::Versioned({action:?})"),
+        None => "Asking::Once".to_owned(),
     }
 }
 

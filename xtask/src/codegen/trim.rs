@@ -16,7 +16,7 @@ use super::model::{Http, Model, Operation, Ordered, Reference, Shape};
 
 /// What botocore says of shapes and is of no use to a server. Anything unlisted stops the run, so
 /// that a new trait is read before it is ignored.
-const DROPPED_FROM_SHAPES: [&str; 7] = [
+const DROPPED_FROM_SHAPES: [&str; 9] = [
     "documentation",
     "box",
     "synthetic",
@@ -24,6 +24,9 @@ const DROPPED_FROM_SHAPES: [&str; 7] = [
     "deprecatedMessage",
     "retryable",
     "wrapper",
+    // Both are said again of each member that has the shape.
+    "locationName",
+    "xmlNamespace",
 ];
 
 /// The same for members and other uses of shapes.
@@ -48,15 +51,16 @@ pub(super) fn trim(full: Model, name: &str, kept: &keep::Service) -> anyhow::Res
             "{name} has no operation {operation}"
         );
     }
-    let is_kept = |operation: &str| kept.operation(operation).is_some();
     let mut operations = Ordered::default();
     let mut unserved = Ordered::default();
     for (operation_name, operation) in full.operations.iter() {
         let rivals = rivals(&full, operation);
         let http = discriminate(&full, operation, &rivals)?;
-        if is_kept(operation_name) {
+        if let Some(kept) = kept.operation(operation_name) {
+            let answered = operation.output.clone().filter(|_| !kept.refuses);
             let operation = Operation {
                 http,
+                output: answered,
                 ..operation.clone()
             };
             operations.0.push((operation_name.to_owned(), operation));

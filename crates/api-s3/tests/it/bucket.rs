@@ -132,7 +132,7 @@ async fn bad_bucket_requests_are_answered_in_s3s_words() {
     let public = world
         .send("PUT /bkt", &[("x-amz-acl", "public-read")], "")
         .await;
-    public.assert_error(501, "NotImplemented", &[("Header", "x-amz-acl")]);
+    public.assert_error(400, "InvalidBucketAclWithObjectOwnership", &[]);
     let broken = world
         .send("PUT /bkt", &[], "<CreateBucketConfiguration>")
         .await;

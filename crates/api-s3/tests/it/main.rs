@@ -3,10 +3,20 @@
 #[cfg(test)]
 mod bucket;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
+mod copy;
+#[cfg(test)]
+mod delete;
+#[cfg(test)]
 mod list;
 #[cfg(test)]
 mod multipart;
 #[cfg(test)]
 mod object;
+#[cfg(test)]
+mod tagging;
+#[cfg(test)]
+mod versions;
 #[cfg(test)]
 mod world;

@@ -294,7 +294,6 @@ async fn what_is_not_served_is_refused_by_name() {
             501,
             "NotImplemented",
         ),
-        ("x-amz-tagging", "a=b", 501, "NotImplemented"),
         (
             "x-amz-object-lock-mode",
             "GOVERNANCE",

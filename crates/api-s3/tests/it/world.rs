@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use sightline_api::{Body, Operations, Request, empty, full, read_to_limit};
 use sightline_api_s3::{App, operations};
 use sightline_blob::DirBlobStore;
-use sightline_identity::Identity;
+use sightline_identity::{Grant, Grants, Identity, NewSession};
 use sightline_meta::{Meta, MetaOptions, outbox};
 use sightline_objects::Objects;
 use sightline_ports::SystemClock;
@@ -53,7 +53,11 @@ impl World {
         let caller = identity.root_key().await.unwrap().caller.clone();
         let blobs = DirBlobStore::open(&directory.path().join("objects")).unwrap();
         let objects = Objects::new(meta.clone(), Arc::new(blobs), Arc::new(SystemClock));
-        let operations = operations(&Arc::new(App { objects }), &identity, &meta);
+        let app = App {
+            objects,
+            identity: identity.clone(),
+        };
+        let operations = operations(&Arc::new(app), &identity, &meta);
         Self {
             _directory: directory,
             meta,
@@ -68,6 +72,29 @@ impl World {
         let world = Self::new().await;
         assert_eq!(world.send("PUT /bkt", &[], "").await.status, 200);
         world
+    }
+
+    /// The same world for a caller who may do only this.
+    pub(crate) async fn limited_to(mut self, actions: &[&str], resources: &[&str]) -> Self {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let session = NewSession {
+            role_name: "Tester".to_owned(),
+            session_name: "limited".to_owned(),
+            grants: Grants::Only(vec![Grant {
+                actions: texts(actions),
+                resources: texts(resources),
+            }]),
+            expires_at: Timestamp::from_millis(i64::MAX),
+        };
+        let session = self.identity.begin_session(session, Timestamp::EPOCH);
+        self.caller = session.await.unwrap().caller.clone();
+        self
+    }
+
+    /// The same world for the caller who may do anything.
+    pub(crate) async fn unlimited(mut self) -> Self {
+        self.caller = self.identity.root_key().await.unwrap().caller.clone();
+        self
     }
 
     /// Sends a request line such as `PUT /bkt/k` with headers and a body.

@@ -12,7 +12,7 @@ use sightline_meta::{Meta, MetaError, MetaOptions, outbox};
 use sightline_types::{Cx, ErrorKind, OperationName, Recorded, RequestId, Timestamp};
 use sightline_wire::OperationType;
 use sightline_wire::schema::{
-    Http, Kind, Member, Operation, Protocol, Range, Service, Shape, Text,
+    Asking, Http, Kind, Member, Operation, Protocol, Range, Service, Shape, Text,
 };
 
 static NAME: Shape = Shape::new("Name", Kind::Text(Text::ANY.length(Range::of(1, 8))));
@@ -49,6 +49,7 @@ const fn operation(name: &'static str, action: &'static str, read_only: bool) ->
         xml_root: None,
         read_only,
         action,
+        asking: Asking::Once,
         resources: &["thing/{Name}"],
     }
 }

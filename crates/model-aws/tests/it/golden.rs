@@ -232,7 +232,9 @@ pub(crate) fn check_responses(operations: &[Typed]) {
         let Some(index) = find(operations, &case.service, &case.operation) else {
             continue;
         };
-        unseen[index] &= case.document.is_none();
+        // What is only ever refused has an error for its answer.
+        let refuses = operations[index].operation.output.is_none();
+        unseen[index] &= case.document.is_none() && !refuses;
         let answer = encode(&operations[index], &case);
         encoded.insert(case.name, answer);
     }

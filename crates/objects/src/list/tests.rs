@@ -8,7 +8,8 @@ use sightline_ports::BlobId;
 use sightline_types::Timestamp;
 
 use super::*;
-use crate::{Attributes, Bucket, ObjectKey};
+use crate::version::Rank;
+use crate::{Attributes, Bucket, ObjectKey, Tags, Versioning};
 
 fn object(key: &str) -> Object {
     Object {
@@ -19,18 +20,20 @@ fn object(key: &str) -> Object {
         checksum: None,
         attributes: Attributes::default(),
         part_count: 0,
+        version: None,
+        rank: Rank::first(),
         content_id: BlobId::parse(&"a".repeat(32)).unwrap(),
     }
 }
 
 /// A page of keys in memory.
 fn page_of(keys: &BTreeSet<String>, query: &ListQuery) -> Listing {
-    let fetch = |from: &str, before: Option<&str>, limit: u32| {
-        let rows = keys.range(from.to_owned()..);
+    let fetch = |from: &Place, before: Option<&str>, limit: u32| {
+        let rows = keys.range(from.key.clone()..);
         let rows = rows.take_while(|key| before.is_none_or(|before| key.as_str() < before));
         Ok(rows.take(limit as usize).map(|key| object(key)).collect())
     };
-    page(query, fetch).unwrap()
+    page(query, start(query), fetch).unwrap()
 }
 
 /// Every page, one after the other.
@@ -57,6 +60,7 @@ fn naive(keys: &BTreeSet<String>, query: &ListQuery) -> Vec<String> {
         let after = match &query.after {
             None => true,
             Some(Position::Key(after) | Position::Entry(after)) => after < key,
+            Some(Position::Version(..) | Position::Upload(..)) => unreachable!(),
         };
         let Some(rest) = key.strip_prefix(&query.prefix).filter(|_| after) else {
             continue;
@@ -166,6 +170,8 @@ async fn big_bucket(meta: &Meta) -> BucketName {
         owner: "123456789012".to_owned(),
         region: "us-east-1".to_owned(),
         created_at: Timestamp::EPOCH,
+        versioning: Versioning::Off,
+        tags: Tags::new(),
     };
     let fill = move |tx: &mut Tx<'_>| {
         store::insert_bucket(tx, &bucket)?;
@@ -205,15 +211,13 @@ async fn a_page_reads_few_rows_more_than_it_shows() {
         };
         let (asked, bucket) = (query.clone(), bucket.clone());
         let list = move |reader: &Reader<'_>| {
-            let mut rows = Rows {
-                reader,
-                bucket: &bucket,
-                read: 0,
-            };
-            let listing = page(&asked, |from, before, limit| {
-                rows.fetch(from, before, limit)
+            let mut read = 0;
+            let listing = page(&asked, start(&asked), |from, before, limit| {
+                let rows = store::scan(reader, &bucket, &from.key, before, limit)?;
+                read += rows.len();
+                Ok(rows)
             })?;
-            Ok::<_, MetaError>((listing, rows.read))
+            Ok::<_, MetaError>((listing, read))
         };
         let (listing, rows) = meta.read(list).await.unwrap();
         assert_eq!(listing.entries.len(), entries, "{query:?}");
@@ -228,18 +232,29 @@ async fn the_database_seeks_instead_of_scanning() {
         path: directory.path().join("meta.db"),
     })
     .unwrap();
-    for (sql, range) in [
-        (store::SCAN, "object_key>?"),
-        (store::SCAN_TO, "object_key<?"),
+    for (sql, table, range) in [
+        (store::SCAN, "objects", "object_key>?"),
+        (store::SCAN_TO, "objects", "object_key<?"),
+        (store::SCAN_CURRENT, "objects", "object_key>?"),
+        (
+            store::SCAN_KEPT,
+            "object_versions",
+            "(object_key,version_rank)>(?,?)",
+        ),
+        (store::UPLOADS, "uploads", "(object_key,id)>(?,?)"),
     ] {
         let explain = format!("EXPLAIN QUERY PLAN {sql}");
         let read = move |reader: &Reader<'_>| {
-            let mut params = vec!["b".into(), "from".into(), 10_u32.into(), "before".into()];
+            let mut params = match sql.contains("LIMIT $3") {
+                true => vec!["b".into(), "from".into(), 10_u32.into(), "before".into()],
+                false => vec!["b".into(), "from".into(), "within".into(), 10_u32.into()],
+            };
             params.truncate(if sql.contains("$4") { 4 } else { 3 });
             reader.query(&explain, &params, |row| row.get::<String>(3))
         };
         let plan = meta.read::<_, MetaError>(read).await.unwrap().join("; ");
-        assert!(plan.starts_with("SEARCH objects USING INDEX"), "{plan}");
+        let search = format!("SEARCH {table} USING INDEX");
+        assert!(plan.starts_with(&search), "{plan}");
         assert!(
             plan.contains(range) && !plan.contains("TEMP B-TREE"),
             "{plan}"

@@ -3,10 +3,14 @@
 #[cfg(test)]
 mod bucket;
 #[cfg(test)]
+mod copy;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod multipart;
 #[cfg(test)]
 mod object;
+#[cfg(test)]
+mod version;
 #[cfg(test)]
 mod world;

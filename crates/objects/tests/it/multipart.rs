@@ -1,8 +1,8 @@
 //! Uploads in parts.
 
 use sightline_objects::{
-    Algorithm, Checksum, CompletedPart, Completion, Coverage, Declared, Error, NewUpload, Object,
-    Part, Payload, PayloadError, RangeSpec, Upload, UploadList, UploadRef, Wanted,
+    Algorithm, Checksum, CompletedPart, Completion, Coverage, Declared, Entry, Error, ListQuery,
+    NewUpload, Object, Part, Payload, PayloadError, Position, RangeSpec, Upload, UploadRef, Wanted,
 };
 use sightline_testkit::blob::pattern;
 
@@ -326,23 +326,24 @@ async fn parts_and_uploads_are_listed_in_pages() {
     assert_eq!(page(3, 2).await, (vec![7], None));
     assert_eq!(page(0, 3).await, (vec![1, 3, 7], None));
 
-    let uploads = async |after_key: &str, after_upload: &str| {
+    let uploads = async |after| {
         let permit = world.permit("s3:ListBucketMultipartUploads");
-        let list = UploadList {
-            after_key: after_key.to_owned(),
-            after_upload: after_upload.to_owned(),
+        let list = ListQuery {
+            after,
             max: 1,
+            ..ListQuery::default()
         };
-        let page = world
-            .objects
-            .uploads(&permit, &bucket(), list)
-            .await
-            .unwrap();
-        (page.items[0].id().to_owned(), page.next_token)
+        let page = world.objects.uploads(&permit, &bucket(), &list).await;
+        let page = page.unwrap();
+        match &page.entries[..] {
+            [Entry::Object(upload)] => (upload.id().to_owned(), page.truncated),
+            other => panic!("{other:?}"),
+        }
     };
-    let (first, token) = uploads("", "").await;
-    let (last, end) = uploads("k", &token.unwrap()).await;
-    assert_eq!(end, None);
+    let (first, more) = uploads(None).await;
+    assert!(more);
+    let (last, more) = uploads(Some(Position::Upload("k".to_owned(), first.clone()))).await;
+    assert!(!more);
     let mut expected = [upload.upload.id(), second.upload.id()];
     expected.sort_unstable();
     assert_eq!([first.as_str(), &last], expected);

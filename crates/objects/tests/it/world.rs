@@ -8,8 +8,8 @@ use sightline_blob::DirBlobStore;
 use sightline_identity::{Identity, Permit};
 use sightline_meta::{Meta, MetaOptions, outbox};
 use sightline_objects::{
-    Attributes, BucketName, Error, Found, ListQuery, NewObject, Object, ObjectKey, Objects,
-    Payload, Wanted,
+    Attributes, BucketName, Deletion, Error, Found, ListQuery, NewObject, Object, ObjectKey,
+    Objects, Payload, Wanted,
 };
 use sightline_ports::{BlobStore, SystemClock};
 use sightline_types::{Arn, Caller, Cx, OperationName, Recorded, RequestId, Timestamp};
@@ -118,7 +118,7 @@ impl World {
     pub(crate) async fn delete(&self, key: &str) {
         let permit = self.permit("s3:DeleteObject");
         self.objects
-            .delete(&permit, &bucket(), &parse(key), None)
+            .delete(&permit, &bucket(), Deletion::of(parse(key)))
             .await
             .unwrap();
     }

@@ -65,7 +65,20 @@ fn decode_body(
 ) -> Result<Map<String, Value>, DecodeError> {
     let members = input.members();
     let in_body = |location| members.iter().find(|member| member.location == location);
-    if in_body(Location::Stream).is_some() || body.iter().all(u8::is_ascii_whitespace) {
+    let empty = body.iter().all(u8::is_ascii_whitespace);
+    match in_body(Location::Payload).filter(|payload| payload.required) {
+        Some(payload) if empty => {
+            return Err(DecodeError::Malformed {
+                format: match protocol {
+                    Protocol::RestXml => "XML",
+                    _ => "JSON",
+                },
+                detail: format!("{} is missing", payload.wire_name),
+            });
+        }
+        Some(_) | None => {}
+    }
+    if in_body(Location::Stream).is_some() || empty {
         return Ok(Map::new());
     }
     let is_xml = protocol == Protocol::RestXml;

@@ -137,8 +137,10 @@ pub(super) fn decode_structure(
         .filter(|member| member.location == Location::Body)
     {
         let path = path.member(member.name);
-        if let Some(value) = decode_member(member, element, &path)? {
-            decoded.insert(member.name.to_owned(), value);
+        match decode_member(member, element, &path)? {
+            Some(value) => _ = decoded.insert(member.name.to_owned(), value),
+            None if member.required => return Err(malformed(format!("'{path}' is missing"))),
+            None => {}
         }
     }
     Ok(Value::Object(decoded))
@@ -426,6 +428,9 @@ impl Writer {
     }
 }
 
+/// What a prefix means must be said on the element that uses it.
+const XSI: &str = " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
+
 /// The attributes that a structure's members put on its element, such as S3's `xsi:type`.
 fn attributes(shape: &Shape, value: &Value) -> String {
     let mut writer = Writer {
@@ -434,6 +439,9 @@ fn attributes(shape: &Shape, value: &Value) -> String {
     for member in shape.members().iter().filter(|member| member.attribute) {
         let text = value.get(member.name).and_then(Value::as_str);
         if let Some(text) = text {
+            if member.wire_name.starts_with("xsi:") {
+                writer.text.push_str(XSI);
+            }
             writer.text.push_str(&format!(" {}=\"", member.wire_name));
             writer.escape(text);
             writer.text.push('"');

@@ -97,11 +97,34 @@ pub struct Operation {
     pub read_only: bool,
     /// The permission it needs, such as `sagemaker:CreateProcessingJob`.
     pub action: &'static str,
+    /// How that permission is asked for.
+    pub asking: Asking,
     /// Templates of the resource it needs the permission on; see [`crate::resolve_resource`].
     pub resources: &'static [&'static str],
 }
 
+/// How the permission for an operation is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// Once, before the operation is carried out.
+    Once,
+    /// The same, but for this action when the request names a version of the object.
+    Versioned(&'static str),
+    /// By the operation itself, on each thing that the request names.
+    Each,
+}
+
 impl Operation {
+    /// The permission that a request with this input needs.
+    #[must_use]
+    pub fn action_for(&self, input: &serde_json::Value) -> &'static str {
+        let names_version = || input.get("VersionId").is_some_and(|id| !id.is_null());
+        match self.asking {
+            Asking::Versioned(action) if names_version() => action,
+            Asking::Versioned(_) | Asking::Once | Asking::Each => self.action,
+        }
+    }
+
     /// Whether the request's body is a stream of bytes beside the document.
     #[must_use]
     pub fn streams_in(&self) -> bool {

@@ -2,8 +2,8 @@
 
 use sightline_wire::Pattern;
 use sightline_wire::schema::{
-    Http, Kind, List, Location, Map, Member, Operation, Protocol, Range, Service, Shape, Text,
-    TimestampFormat, Unserved,
+    Asking, Http, Kind, List, Location, Map, Member, Operation, Protocol, Range, Service, Shape,
+    Text, TimestampFormat, Unserved,
 };
 
 pub(crate) static SERVICE: Service = Service {
@@ -44,6 +44,7 @@ const fn operation(
         xml_root: None,
         read_only: false,
         action: "zoo:Any",
+        asking: Asking::Once,
         resources,
     }
 }

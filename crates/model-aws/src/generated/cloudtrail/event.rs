@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sightline_types::Timestamp;
 use sightline_wire::OperationType;
-use sightline_wire::schema::{Http, Kind, List, Member, Operation, Range, Shape, Text};
+use sightline_wire::schema::{Asking, Http, Kind, List, Member, Operation, Range, Shape, Text};
 
 /// The operation `LookupEvents`.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,7 @@ pub(super) static OPERATION_LOOKUP_EVENTS: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "cloudtrail:LookupEvents",
+    asking: Asking::Once,
     resources: &["*"],
 };
 

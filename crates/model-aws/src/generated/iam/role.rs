@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sightline_types::Timestamp;
-use sightline_wire::schema::{Http, Kind, List, Member, Operation, Range, Shape, Text};
+use sightline_wire::schema::{Asking, Http, Kind, List, Member, Operation, Range, Shape, Text};
 use sightline_wire::{OperationType, Pattern};
 
 /// The operation `GetRole`.
@@ -33,6 +33,7 @@ pub(super) static OPERATION_GET_ROLE: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "iam:GetRole",
+    asking: Asking::Once,
     resources: &["role/{RoleName}"],
 };
 

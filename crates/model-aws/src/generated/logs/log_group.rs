@@ -5,7 +5,7 @@ use super::shared::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sightline_wire::schema::{Http, Kind, List, Member, Operation, Range, Shape, Text};
+use sightline_wire::schema::{Asking, Http, Kind, List, Member, Operation, Range, Shape, Text};
 use sightline_wire::{OperationType, Pattern};
 
 /// The operation `DescribeLogGroups`.
@@ -35,6 +35,7 @@ pub(super) static OPERATION_DESCRIBE_LOG_GROUPS: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "logs:DescribeLogGroups",
+    asking: Asking::Once,
     resources: &["*"],
 };
 

@@ -5,7 +5,7 @@ use super::shared::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sightline_wire::schema::{Http, Kind, List, Member, Operation, Range, Shape, Text};
+use sightline_wire::schema::{Asking, Http, Kind, List, Member, Operation, Range, Shape, Text};
 use sightline_wire::{OperationType, Pattern};
 
 /// The operation `DescribeLogStreams`.
@@ -35,6 +35,7 @@ pub(super) static OPERATION_DESCRIBE_LOG_STREAMS: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "logs:DescribeLogStreams",
+    asking: Asking::Once,
     resources: &[
         "log-group:{logGroupName}:*",
         "{logGroupIdentifier}",
@@ -69,6 +70,7 @@ pub(super) static OPERATION_GET_LOG_EVENTS: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "logs:GetLogEvents",
+    asking: Asking::Once,
     resources: &[
         "log-group:{logGroupName}:log-stream:{logStreamName}",
         "{logGroupIdentifier}",

@@ -3,12 +3,20 @@
 use sightline_wire::schema::{ErrorShape, Http, Protocol, Service, Unserved};
 
 mod bucket;
+mod bucket_configuration;
+mod bucket_tagging;
+mod bucket_versioning;
 mod multipart_upload;
 mod object;
+mod object_tagging;
 mod shared;
 pub use bucket::*;
+pub use bucket_configuration::*;
+pub use bucket_tagging::*;
+pub use bucket_versioning::*;
 pub use multipart_upload::*;
 pub use object::*;
+pub use object_tagging::*;
 pub use shared::*;
 
 /// Amazon Simple Storage Service.
@@ -22,20 +30,51 @@ pub static SERVICE: Service = Service {
     protocols: &[Protocol::RestXml],
     operations: &[
         &bucket::OPERATION_CREATE_BUCKET,
+        &bucket::OPERATION_DELETE_BUCKET,
         &bucket::OPERATION_GET_BUCKET_LOCATION,
         &bucket::OPERATION_HEAD_BUCKET,
         &bucket::OPERATION_LIST_BUCKETS,
+        &bucket_configuration::OPERATION_GET_BUCKET_ACCELERATE_CONFIGURATION,
+        &bucket_configuration::OPERATION_GET_BUCKET_ACL,
+        &bucket_configuration::OPERATION_GET_BUCKET_CORS,
+        &bucket_configuration::OPERATION_GET_BUCKET_ENCRYPTION,
+        &bucket_configuration::OPERATION_GET_BUCKET_LIFECYCLE_CONFIGURATION,
+        &bucket_configuration::OPERATION_GET_BUCKET_LOGGING,
+        &bucket_configuration::OPERATION_GET_BUCKET_NOTIFICATION_CONFIGURATION,
+        &bucket_configuration::OPERATION_GET_BUCKET_OWNERSHIP_CONTROLS,
+        &bucket_configuration::OPERATION_GET_BUCKET_REPLICATION,
+        &bucket_configuration::OPERATION_GET_BUCKET_REQUEST_PAYMENT,
+        &bucket_configuration::OPERATION_GET_BUCKET_WEBSITE,
+        &bucket_configuration::OPERATION_GET_OBJECT_LOCK_CONFIGURATION,
+        &bucket_configuration::OPERATION_GET_PUBLIC_ACCESS_BLOCK,
+        &bucket_configuration::OPERATION_PUT_BUCKET_ACL,
+        &bucket_tagging::OPERATION_DELETE_BUCKET_TAGGING,
+        &bucket_tagging::OPERATION_GET_BUCKET_TAGGING,
+        &bucket_tagging::OPERATION_PUT_BUCKET_TAGGING,
+        &bucket_versioning::OPERATION_GET_BUCKET_VERSIONING,
+        &bucket_versioning::OPERATION_PUT_BUCKET_VERSIONING,
         &multipart_upload::OPERATION_ABORT_MULTIPART_UPLOAD,
         &multipart_upload::OPERATION_COMPLETE_MULTIPART_UPLOAD,
         &multipart_upload::OPERATION_CREATE_MULTIPART_UPLOAD,
+        &multipart_upload::OPERATION_LIST_MULTIPART_UPLOADS,
         &multipart_upload::OPERATION_LIST_PARTS,
         &multipart_upload::OPERATION_UPLOAD_PART,
+        &multipart_upload::OPERATION_UPLOAD_PART_COPY,
+        &object::OPERATION_COPY_OBJECT,
         &object::OPERATION_DELETE_OBJECT,
+        &object::OPERATION_DELETE_OBJECTS,
         &object::OPERATION_GET_OBJECT,
+        &object::OPERATION_GET_OBJECT_ACL,
+        &object::OPERATION_GET_OBJECT_ATTRIBUTES,
         &object::OPERATION_HEAD_OBJECT,
+        &object::OPERATION_LIST_OBJECT_VERSIONS,
         &object::OPERATION_LIST_OBJECTS,
         &object::OPERATION_LIST_OBJECTS_V2,
         &object::OPERATION_PUT_OBJECT,
+        &object::OPERATION_PUT_OBJECT_ACL,
+        &object_tagging::OPERATION_DELETE_OBJECT_TAGGING,
+        &object_tagging::OPERATION_GET_OBJECT_TAGGING,
+        &object_tagging::OPERATION_PUT_OBJECT_TAGGING,
     ],
     unserved: UNSERVED,
     errors: &[
@@ -76,6 +115,10 @@ pub static SERVICE: Service = Service {
             status: 404,
         },
         ErrorShape {
+            code: "ObjectNotInActiveTierError",
+            status: 403,
+        },
+        ErrorShape {
             code: "TooManyParts",
             status: 400,
         },
@@ -83,10 +126,6 @@ pub static SERVICE: Service = Service {
 };
 
 static UNSERVED: &[Unserved] = &[
-    Unserved::rest(
-        "CopyObject",
-        Http::new("PUT", "/{Bucket}/{Key+}").demands(&[], &["x-amz-copy-source"]),
-    ),
     Unserved::rest(
         "CreateBucketMetadataConfiguration",
         Http::new("POST", "/{Bucket}?metadataConfiguration"),
@@ -96,7 +135,6 @@ static UNSERVED: &[Unserved] = &[
         Http::new("POST", "/{Bucket}?metadataTable"),
     ),
     Unserved::rest("CreateSession", Http::new("GET", "/{Bucket}?session")),
-    Unserved::rest("DeleteBucket", Http::new("DELETE", "/{Bucket}").status(204)),
     Unserved::rest(
         "DeleteBucketAnalyticsConfiguration",
         Http::new("DELETE", "/{Bucket}?analytics").status(204),
@@ -146,10 +184,6 @@ static UNSERVED: &[Unserved] = &[
         Http::new("DELETE", "/{Bucket}?replication").status(204),
     ),
     Unserved::rest(
-        "DeleteBucketTagging",
-        Http::new("DELETE", "/{Bucket}?tagging").status(204),
-    ),
-    Unserved::rest(
         "DeleteBucketWebsite",
         Http::new("DELETE", "/{Bucket}?website").status(204),
     ),
@@ -158,28 +192,13 @@ static UNSERVED: &[Unserved] = &[
         Http::new("DELETE", "/{Bucket}/{Key+}?annotation").status(204),
     ),
     Unserved::rest(
-        "DeleteObjectTagging",
-        Http::new("DELETE", "/{Bucket}/{Key+}?tagging").status(204),
-    ),
-    Unserved::rest("DeleteObjects", Http::new("POST", "/{Bucket}?delete")),
-    Unserved::rest(
         "DeletePublicAccessBlock",
         Http::new("DELETE", "/{Bucket}?publicAccessBlock").status(204),
     ),
     Unserved::rest("GetBucketAbac", Http::new("GET", "/{Bucket}?abac")),
     Unserved::rest(
-        "GetBucketAccelerateConfiguration",
-        Http::new("GET", "/{Bucket}?accelerate"),
-    ),
-    Unserved::rest("GetBucketAcl", Http::new("GET", "/{Bucket}?acl")),
-    Unserved::rest(
         "GetBucketAnalyticsConfiguration",
         Http::new("GET", "/{Bucket}?analytics").demands(&["id"], &[]),
-    ),
-    Unserved::rest("GetBucketCors", Http::new("GET", "/{Bucket}?cors")),
-    Unserved::rest(
-        "GetBucketEncryption",
-        Http::new("GET", "/{Bucket}?encryption"),
     ),
     Unserved::rest(
         "GetBucketIntelligentTieringConfiguration",
@@ -189,11 +208,6 @@ static UNSERVED: &[Unserved] = &[
         "GetBucketInventoryConfiguration",
         Http::new("GET", "/{Bucket}?inventory").demands(&["id"], &[]),
     ),
-    Unserved::rest(
-        "GetBucketLifecycleConfiguration",
-        Http::new("GET", "/{Bucket}?lifecycle"),
-    ),
-    Unserved::rest("GetBucketLogging", Http::new("GET", "/{Bucket}?logging")),
     Unserved::rest(
         "GetBucketMetadataConfiguration",
         Http::new("GET", "/{Bucket}?metadataConfiguration"),
@@ -206,65 +220,26 @@ static UNSERVED: &[Unserved] = &[
         "GetBucketMetricsConfiguration",
         Http::new("GET", "/{Bucket}?metrics").demands(&["id"], &[]),
     ),
-    Unserved::rest(
-        "GetBucketNotificationConfiguration",
-        Http::new("GET", "/{Bucket}?notification"),
-    ),
-    Unserved::rest(
-        "GetBucketOwnershipControls",
-        Http::new("GET", "/{Bucket}?ownershipControls"),
-    ),
     Unserved::rest("GetBucketPolicy", Http::new("GET", "/{Bucket}?policy")),
     Unserved::rest(
         "GetBucketPolicyStatus",
         Http::new("GET", "/{Bucket}?policyStatus"),
     ),
     Unserved::rest(
-        "GetBucketReplication",
-        Http::new("GET", "/{Bucket}?replication"),
-    ),
-    Unserved::rest(
-        "GetBucketRequestPayment",
-        Http::new("GET", "/{Bucket}?requestPayment"),
-    ),
-    Unserved::rest("GetBucketTagging", Http::new("GET", "/{Bucket}?tagging")),
-    Unserved::rest(
-        "GetBucketVersioning",
-        Http::new("GET", "/{Bucket}?versioning"),
-    ),
-    Unserved::rest("GetBucketWebsite", Http::new("GET", "/{Bucket}?website")),
-    Unserved::rest("GetObjectAcl", Http::new("GET", "/{Bucket}/{Key+}?acl")),
-    Unserved::rest(
         "GetObjectAnnotation",
         Http::new("GET", "/{Bucket}/{Key+}?annotation").demands(&["annotationName"], &[]),
-    ),
-    Unserved::rest(
-        "GetObjectAttributes",
-        Http::new("GET", "/{Bucket}/{Key+}?attributes"),
     ),
     Unserved::rest(
         "GetObjectLegalHold",
         Http::new("GET", "/{Bucket}/{Key+}?legal-hold"),
     ),
     Unserved::rest(
-        "GetObjectLockConfiguration",
-        Http::new("GET", "/{Bucket}?object-lock"),
-    ),
-    Unserved::rest(
         "GetObjectRetention",
         Http::new("GET", "/{Bucket}/{Key+}?retention"),
     ),
     Unserved::rest(
-        "GetObjectTagging",
-        Http::new("GET", "/{Bucket}/{Key+}?tagging"),
-    ),
-    Unserved::rest(
         "GetObjectTorrent",
         Http::new("GET", "/{Bucket}/{Key+}?torrent"),
-    ),
-    Unserved::rest(
-        "GetPublicAccessBlock",
-        Http::new("GET", "/{Bucket}?publicAccessBlock"),
     ),
     Unserved::rest(
         "ListBucketAnalyticsConfigurations",
@@ -284,20 +259,14 @@ static UNSERVED: &[Unserved] = &[
     ),
     Unserved::rest("ListDirectoryBuckets", Http::new("GET", "/")),
     Unserved::rest(
-        "ListMultipartUploads",
-        Http::new("GET", "/{Bucket}?uploads"),
-    ),
-    Unserved::rest(
         "ListObjectAnnotations",
         Http::new("GET", "/{Bucket}/{Key+}?annotation"),
     ),
-    Unserved::rest("ListObjectVersions", Http::new("GET", "/{Bucket}?versions")),
     Unserved::rest("PutBucketAbac", Http::new("PUT", "/{Bucket}?abac")),
     Unserved::rest(
         "PutBucketAccelerateConfiguration",
         Http::new("PUT", "/{Bucket}?accelerate"),
     ),
-    Unserved::rest("PutBucketAcl", Http::new("PUT", "/{Bucket}?acl")),
     Unserved::rest(
         "PutBucketAnalyticsConfiguration",
         Http::new("PUT", "/{Bucket}?analytics"),
@@ -341,13 +310,7 @@ static UNSERVED: &[Unserved] = &[
         "PutBucketRequestPayment",
         Http::new("PUT", "/{Bucket}?requestPayment"),
     ),
-    Unserved::rest("PutBucketTagging", Http::new("PUT", "/{Bucket}?tagging")),
-    Unserved::rest(
-        "PutBucketVersioning",
-        Http::new("PUT", "/{Bucket}?versioning"),
-    ),
     Unserved::rest("PutBucketWebsite", Http::new("PUT", "/{Bucket}?website")),
-    Unserved::rest("PutObjectAcl", Http::new("PUT", "/{Bucket}/{Key+}?acl")),
     Unserved::rest(
         "PutObjectAnnotation",
         Http::new("PUT", "/{Bucket}/{Key+}?annotation"),
@@ -363,10 +326,6 @@ static UNSERVED: &[Unserved] = &[
     Unserved::rest(
         "PutObjectRetention",
         Http::new("PUT", "/{Bucket}/{Key+}?retention"),
-    ),
-    Unserved::rest(
-        "PutObjectTagging",
-        Http::new("PUT", "/{Bucket}/{Key+}?tagging"),
     ),
     Unserved::rest(
         "PutPublicAccessBlock",
@@ -399,11 +358,6 @@ static UNSERVED: &[Unserved] = &[
     Unserved::rest(
         "UpdateObjectEncryption",
         Http::new("PUT", "/{Bucket}/{Key+}?encryption"),
-    ),
-    Unserved::rest(
-        "UploadPartCopy",
-        Http::new("PUT", "/{Bucket}/{Key+}")
-            .demands(&["partNumber", "uploadId"], &["x-amz-copy-source"]),
     ),
     Unserved::rest(
         "WriteGetObjectResponse",

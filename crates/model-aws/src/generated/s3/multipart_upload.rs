@@ -4,14 +4,19 @@ use super::shared::{
     ACCOUNT_ID, BODY, BUCKET_KEY_ENABLED, BUCKET_NAME, CACHE_CONTROL, CHECKSUM_ALGORITHM,
     CHECKSUM_CRC32, CHECKSUM_CRC32_C, CHECKSUM_CRC64_NVME, CHECKSUM_MD5, CHECKSUM_SHA1,
     CHECKSUM_SHA256, CHECKSUM_SHA512, CHECKSUM_TYPE, CHECKSUM_XXHASH3, CHECKSUM_XXHASH64,
-    CHECKSUM_XXHASH128, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_MD5, CONTENT_TYPE, ChecksumAlgorithm, ChecksumType, DISPLAY_NAME, E_TAG, EXPIRATION,
-    EXPIRES, GRANT_FULL_CONTROL, GRANT_READ, GRANT_READ_ACP, GRANT_WRITE_ACP, ID, IF_MATCH,
-    IF_NONE_MATCH, IS_TRUNCATED, LAST_MODIFIED, LOCATION, METADATA, OBJECT_CANNED_ACL, OBJECT_KEY,
-    OBJECT_LOCK_EVENT_HOLD, OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS,
-    OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS, OBJECT_LOCK_LEGAL_HOLD_STATUS, OBJECT_LOCK_MODE,
-    OBJECT_LOCK_RETAIN_UNTIL_DATE, OBJECT_VERSION_ID, OWNER, ObjectCannedACL, ObjectLockEventHold,
-    ObjectLockLegalHoldStatus, ObjectLockMode, Owner, PART_NUMBER, REQUEST_CHARGED, REQUEST_PAYER,
+    CHECKSUM_XXHASH128, COMMON_PREFIX_LIST, CONTENT_DISPOSITION, CONTENT_ENCODING,
+    CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_MD5, CONTENT_TYPE, COPY_SOURCE, COPY_SOURCE_IF_MATCH,
+    COPY_SOURCE_IF_MODIFIED_SINCE, COPY_SOURCE_IF_NONE_MATCH, COPY_SOURCE_IF_UNMODIFIED_SINCE,
+    COPY_SOURCE_SSE_CUSTOMER_ALGORITHM, COPY_SOURCE_SSE_CUSTOMER_KEY,
+    COPY_SOURCE_SSE_CUSTOMER_KEY_MD5, COPY_SOURCE_VERSION_ID, ChecksumAlgorithm, ChecksumType,
+    CommonPrefix, DELIMITER, DISPLAY_NAME, E_TAG, ENCODING_TYPE, EXPIRATION, EXPIRES, EncodingType,
+    GRANT_FULL_CONTROL, GRANT_READ, GRANT_READ_ACP, GRANT_WRITE_ACP, ID, IF_MATCH, IF_NONE_MATCH,
+    IS_TRUNCATED, KEY_MARKER, LAST_MODIFIED, LOCATION, MAX_PARTS, METADATA, NEXT_KEY_MARKER,
+    NEXT_PART_NUMBER_MARKER, OBJECT_CANNED_ACL, OBJECT_KEY, OBJECT_LOCK_EVENT_HOLD,
+    OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS, OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS,
+    OBJECT_LOCK_LEGAL_HOLD_STATUS, OBJECT_LOCK_MODE, OBJECT_LOCK_RETAIN_UNTIL_DATE,
+    OBJECT_VERSION_ID, OWNER, ObjectCannedACL, ObjectLockEventHold, ObjectLockLegalHoldStatus,
+    ObjectLockMode, Owner, PART_NUMBER, PART_NUMBER_MARKER, PREFIX, REQUEST_CHARGED, REQUEST_PAYER,
     RequestCharged, RequestPayer, SERVER_SIDE_ENCRYPTION, SIZE, SSE_CUSTOMER_ALGORITHM,
     SSE_CUSTOMER_KEY, SSE_CUSTOMER_KEY_MD5, SSEKMS_ENCRYPTION_CONTEXT, SSEKMS_KEY_ID,
     STORAGE_CLASS, ServerSideEncryption, StorageClass, TAGGING_HEADER, WEBSITE_REDIRECT_LOCATION,
@@ -21,7 +26,7 @@ use serde_json::Value;
 use sightline_types::Timestamp;
 use sightline_wire::OperationType;
 use sightline_wire::schema::{
-    Http, Kind, List, Location, Member, Operation, Range, Shape, Text, TimestampFormat,
+    Asking, Http, Kind, List, Location, Member, Operation, Range, Shape, Text, TimestampFormat,
 };
 use std::collections::BTreeMap;
 
@@ -54,6 +59,7 @@ pub(super) static OPERATION_ABORT_MULTIPART_UPLOAD: Operation = Operation {
     xml_root: None,
     read_only: false,
     action: "s3:AbortMultipartUpload",
+    asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
 };
 
@@ -84,6 +90,7 @@ pub(super) static OPERATION_COMPLETE_MULTIPART_UPLOAD: Operation = Operation {
     xml_root: Some("CompleteMultipartUploadResult"),
     read_only: false,
     action: "s3:PutObject",
+    asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
 };
 
@@ -114,7 +121,39 @@ pub(super) static OPERATION_CREATE_MULTIPART_UPLOAD: Operation = Operation {
     xml_root: Some("InitiateMultipartUploadResult"),
     read_only: false,
     action: "s3:PutObject",
+    asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+};
+
+/// The operation `ListMultipartUploads`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListMultipartUploads;
+
+impl OperationType for ListMultipartUploads {
+    type Input = ListMultipartUploadsInput;
+    type Output = ListMultipartUploadsOutput;
+    const OPERATION: &'static Operation = &OPERATION_LIST_MULTIPART_UPLOADS;
+
+    fn input(document: Value) -> Result<Self::Input, serde_json::Error> {
+        serde_json::from_value(document)
+    }
+
+    fn document(output: &Self::Output) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(output)
+    }
+}
+
+pub(super) static OPERATION_LIST_MULTIPART_UPLOADS: Operation = Operation {
+    name: "ListMultipartUploads",
+    service: &super::SERVICE,
+    http: Http::new("GET", "/{Bucket}?uploads"),
+    input: &LIST_MULTIPART_UPLOADS_REQUEST,
+    output: Some(&LIST_MULTIPART_UPLOADS_OUTPUT),
+    xml_root: Some("ListMultipartUploadsResult"),
+    read_only: true,
+    action: "s3:ListBucketMultipartUploads",
+    asking: Asking::Once,
+    resources: &["{Bucket}"],
 };
 
 /// The operation `ListParts`.
@@ -144,6 +183,7 @@ pub(super) static OPERATION_LIST_PARTS: Operation = Operation {
     xml_root: Some("ListPartsResult"),
     read_only: true,
     action: "s3:ListMultipartUploadParts",
+    asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
 };
 
@@ -174,6 +214,39 @@ pub(super) static OPERATION_UPLOAD_PART: Operation = Operation {
     xml_root: None,
     read_only: false,
     action: "s3:PutObject",
+    asking: Asking::Once,
+    resources: &["{Bucket}/{Key}"],
+};
+
+/// The operation `UploadPartCopy`.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadPartCopy;
+
+impl OperationType for UploadPartCopy {
+    type Input = UploadPartCopyInput;
+    type Output = UploadPartCopyOutput;
+    const OPERATION: &'static Operation = &OPERATION_UPLOAD_PART_COPY;
+
+    fn input(document: Value) -> Result<Self::Input, serde_json::Error> {
+        serde_json::from_value(document)
+    }
+
+    fn document(output: &Self::Output) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(output)
+    }
+}
+
+pub(super) static OPERATION_UPLOAD_PART_COPY: Operation = Operation {
+    name: "UploadPartCopy",
+    service: &super::SERVICE,
+    http: Http::new("PUT", "/{Bucket}/{Key+}")
+        .demands(&["partNumber", "uploadId"], &["x-amz-copy-source"]),
+    input: &UPLOAD_PART_COPY_REQUEST,
+    output: Some(&UPLOAD_PART_COPY_OUTPUT),
+    xml_root: None,
+    read_only: false,
+    action: "s3:PutObject",
+    asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
 };
 
@@ -340,6 +413,36 @@ pub struct CompletedPart {
     pub part_number: Option<i32>,
 }
 
+/// The structure `CopyPartResult`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub struct CopyPartResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub e_tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<Timestamp>,
+    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
+    pub checksum_crc32: Option<String>,
+    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
+    pub checksum_crc32_c: Option<String>,
+    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
+    pub checksum_crc64_nvme: Option<String>,
+    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
+    pub checksum_sha1: Option<String>,
+    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
+    pub checksum_sha256: Option<String>,
+    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
+    pub checksum_sha512: Option<String>,
+    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
+    pub checksum_md5: Option<String>,
+    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
+    pub checksum_xxhash64: Option<String>,
+    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
+    pub checksum_xxhash3: Option<String>,
+    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
+    pub checksum_xxhash128: Option<String>,
+}
+
 /// The structure `CreateMultipartUploadOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
@@ -470,6 +573,61 @@ pub struct Initiator {
     pub display_name: Option<String>,
 }
 
+/// The structure `ListMultipartUploadsOutput`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListMultipartUploadsOutput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_id_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_key_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_upload_id_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_uploads: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_truncated: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploads: Option<Vec<MultipartUpload>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub common_prefixes: Option<Vec<CommonPrefix>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding_type: Option<EncodingType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_charged: Option<RequestCharged>,
+}
+
+/// The structure `ListMultipartUploadsRequest`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListMultipartUploadsInput {
+    pub bucket: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding_type: Option<EncodingType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_uploads: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_id_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_bucket_owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_payer: Option<RequestPayer>,
+}
+
 /// The structure `ListPartsOutput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
@@ -536,6 +694,30 @@ pub struct ListPartsInput {
     pub sse_customer_key_md5: Option<String>,
 }
 
+/// The structure `MultipartUpload`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub struct MultipartUpload {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initiated: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<StorageClass>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<Initiator>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum_algorithm: Option<ChecksumAlgorithm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum_type: Option<ChecksumType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+}
+
 /// The structure `Part`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
@@ -568,6 +750,84 @@ pub struct Part {
     pub checksum_xxhash3: Option<String>,
     #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
+}
+
+/// The structure `UploadPartCopyOutput`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub struct UploadPartCopyOutput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_source_version_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_part_result: Option<CopyPartResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<ServerSideEncryption>,
+    #[serde(
+        rename = "SSECustomerAlgorithm",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sse_customer_algorithm: Option<String>,
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
+    pub sse_customer_key_md5: Option<String>,
+    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
+    pub ssekms_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket_key_enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_charged: Option<RequestCharged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+}
+
+/// The structure `UploadPartCopyRequest`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub struct UploadPartCopyInput {
+    pub bucket: String,
+    pub copy_source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_source_if_match: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_source_if_modified_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_source_if_none_match: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_source_if_unmodified_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_source_range: Option<String>,
+    pub key: String,
+    pub part_number: i32,
+    pub upload_id: String,
+    #[serde(
+        rename = "SSECustomerAlgorithm",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sse_customer_algorithm: Option<String>,
+    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
+    pub sse_customer_key: Option<String>,
+    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
+    pub sse_customer_key_md5: Option<String>,
+    #[serde(
+        rename = "CopySourceSSECustomerAlgorithm",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub copy_source_sse_customer_algorithm: Option<String>,
+    #[serde(
+        rename = "CopySourceSSECustomerKey",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub copy_source_sse_customer_key: Option<String>,
+    #[serde(
+        rename = "CopySourceSSECustomerKeyMD5",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub copy_source_sse_customer_key_md5: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_payer: Option<RequestPayer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_bucket_owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_source_bucket_owner: Option<String>,
 }
 
 /// The structure `UploadPartOutput`.
@@ -814,6 +1074,26 @@ pub(super) static COMPLETED_PART_LIST: Shape = Shape::new(
     Kind::List(List::of(&COMPLETED_PART).flattened()),
 );
 
+pub(super) static COPY_PART_RESULT: Shape = Shape::structure(
+    "CopyPartResult",
+    &[
+        Member::new("ETag", &E_TAG),
+        Member::new("LastModified", &LAST_MODIFIED),
+        Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
+        Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
+        Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
+        Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
+        Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
+        Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
+        Member::new("ChecksumMD5", &CHECKSUM_MD5),
+        Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
+        Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
+        Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
+    ],
+);
+
+pub(super) static COPY_SOURCE_RANGE: Shape = Shape::new("CopySourceRange", Kind::Text(Text::ANY));
+
 pub(super) static CREATE_MULTIPART_UPLOAD_OUTPUT: Shape = Shape::structure(
     "CreateMultipartUploadOutput",
     &[
@@ -941,11 +1221,51 @@ pub(super) static IF_MATCH_INITIATED_TIME: Shape = Shape::new(
     Kind::Timestamp(Some(TimestampFormat::HttpDate)),
 );
 
+pub(super) static INITIATED: Shape = Shape::new("Initiated", Kind::Timestamp(None));
+
 pub(super) static INITIATOR: Shape = Shape::structure(
     "Initiator",
     &[
         Member::new("ID", &ID),
         Member::new("DisplayName", &DISPLAY_NAME),
+    ],
+);
+
+pub(super) static LIST_MULTIPART_UPLOADS_OUTPUT: Shape = Shape::structure(
+    "ListMultipartUploadsOutput",
+    &[
+        Member::new("Bucket", &BUCKET_NAME),
+        Member::new("KeyMarker", &KEY_MARKER),
+        Member::new("UploadIdMarker", &UPLOAD_ID_MARKER),
+        Member::new("NextKeyMarker", &NEXT_KEY_MARKER),
+        Member::new("Prefix", &PREFIX),
+        Member::new("Delimiter", &DELIMITER),
+        Member::new("NextUploadIdMarker", &NEXT_UPLOAD_ID_MARKER),
+        Member::new("MaxUploads", &MAX_UPLOADS),
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("Uploads", &MULTIPART_UPLOAD_LIST).at(Location::Body, "Upload"),
+        Member::new("CommonPrefixes", &COMMON_PREFIX_LIST),
+        Member::new("EncodingType", &ENCODING_TYPE),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .at(Location::Header, "x-amz-request-charged"),
+    ],
+);
+
+pub(super) static LIST_MULTIPART_UPLOADS_REQUEST: Shape = Shape::structure(
+    "ListMultipartUploadsRequest",
+    &[
+        Member::new("Bucket", &BUCKET_NAME)
+            .at(Location::Path, "Bucket")
+            .required(),
+        Member::new("Delimiter", &DELIMITER).at(Location::Query, "delimiter"),
+        Member::new("EncodingType", &ENCODING_TYPE).at(Location::Query, "encoding-type"),
+        Member::new("KeyMarker", &KEY_MARKER).at(Location::Query, "key-marker"),
+        Member::new("MaxUploads", &MAX_UPLOADS).at(Location::Query, "max-uploads"),
+        Member::new("Prefix", &PREFIX).at(Location::Query, "prefix"),
+        Member::new("UploadIdMarker", &UPLOAD_ID_MARKER).at(Location::Query, "upload-id-marker"),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .at(Location::Header, "x-amz-expected-bucket-owner"),
+        Member::new("RequestPayer", &REQUEST_PAYER).at(Location::Header, "x-amz-request-payer"),
     ],
 );
 
@@ -1006,15 +1326,35 @@ pub(super) static LIST_PARTS_REQUEST: Shape = Shape::structure(
     ],
 );
 
-pub(super) static MAX_PARTS: Shape = Shape::new("MaxParts", Kind::Integer(Range::any()));
+pub(super) static MAX_UPLOADS: Shape = Shape::new("MaxUploads", Kind::Integer(Range::any()));
 
 pub(super) static MPU_OBJECT_SIZE: Shape = Shape::new("MpuObjectSize", Kind::Long(Range::any()));
+
+pub(super) static MULTIPART_UPLOAD: Shape = Shape::structure(
+    "MultipartUpload",
+    &[
+        Member::new("UploadId", &MULTIPART_UPLOAD_ID),
+        Member::new("Key", &OBJECT_KEY),
+        Member::new("Initiated", &INITIATED),
+        Member::new("StorageClass", &STORAGE_CLASS),
+        Member::new("Owner", &OWNER),
+        Member::new("Initiator", &INITIATOR),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM),
+        Member::new("ChecksumType", &CHECKSUM_TYPE),
+        Member::new("VersionId", &OBJECT_VERSION_ID),
+    ],
+);
 
 pub(super) static MULTIPART_UPLOAD_ID: Shape =
     Shape::new("MultipartUploadId", Kind::Text(Text::ANY));
 
-pub(super) static NEXT_PART_NUMBER_MARKER: Shape =
-    Shape::new("NextPartNumberMarker", Kind::Integer(Range::any()));
+pub(super) static MULTIPART_UPLOAD_LIST: Shape = Shape::new(
+    "MultipartUploadList",
+    Kind::List(List::of(&MULTIPART_UPLOAD).flattened()),
+);
+
+pub(super) static NEXT_UPLOAD_ID_MARKER: Shape =
+    Shape::new("NextUploadIdMarker", Kind::Text(Text::ANY));
 
 pub(super) static PART: Shape = Shape::structure(
     "Part",
@@ -1036,10 +1376,110 @@ pub(super) static PART: Shape = Shape::structure(
     ],
 );
 
-pub(super) static PART_NUMBER_MARKER: Shape =
-    Shape::new("PartNumberMarker", Kind::Integer(Range::any()));
-
 pub(super) static PARTS: Shape = Shape::new("Parts", Kind::List(List::of(&PART).flattened()));
+
+pub(super) static UPLOAD_ID_MARKER: Shape = Shape::new("UploadIdMarker", Kind::Text(Text::ANY));
+
+pub(super) static UPLOAD_PART_COPY_OUTPUT: Shape = Shape::structure(
+    "UploadPartCopyOutput",
+    &[
+        Member::new("CopySourceVersionId", &COPY_SOURCE_VERSION_ID)
+            .at(Location::Header, "x-amz-copy-source-version-id"),
+        Member::new("CopyPartResult", &COPY_PART_RESULT).at(Location::Payload, "CopyPartResult"),
+        Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+            .at(Location::Header, "x-amz-server-side-encryption"),
+        Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).at(
+            Location::Header,
+            "x-amz-server-side-encryption-customer-algorithm",
+        ),
+        Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).at(
+            Location::Header,
+            "x-amz-server-side-encryption-customer-key-MD5",
+        ),
+        Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).at(
+            Location::Header,
+            "x-amz-server-side-encryption-aws-kms-key-id",
+        ),
+        Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).at(
+            Location::Header,
+            "x-amz-server-side-encryption-bucket-key-enabled",
+        ),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .at(Location::Header, "x-amz-request-charged"),
+        Member::new("VersionId", &OBJECT_VERSION_ID).at(Location::Header, "x-amz-version-id"),
+    ],
+);
+
+pub(super) static UPLOAD_PART_COPY_REQUEST: Shape = Shape::structure(
+    "UploadPartCopyRequest",
+    &[
+        Member::new("Bucket", &BUCKET_NAME)
+            .at(Location::Path, "Bucket")
+            .required(),
+        Member::new("CopySource", &COPY_SOURCE)
+            .at(Location::Header, "x-amz-copy-source")
+            .required(),
+        Member::new("CopySourceIfMatch", &COPY_SOURCE_IF_MATCH)
+            .at(Location::Header, "x-amz-copy-source-if-match"),
+        Member::new("CopySourceIfModifiedSince", &COPY_SOURCE_IF_MODIFIED_SINCE)
+            .at(Location::Header, "x-amz-copy-source-if-modified-since"),
+        Member::new("CopySourceIfNoneMatch", &COPY_SOURCE_IF_NONE_MATCH)
+            .at(Location::Header, "x-amz-copy-source-if-none-match"),
+        Member::new(
+            "CopySourceIfUnmodifiedSince",
+            &COPY_SOURCE_IF_UNMODIFIED_SINCE,
+        )
+        .at(Location::Header, "x-amz-copy-source-if-unmodified-since"),
+        Member::new("CopySourceRange", &COPY_SOURCE_RANGE)
+            .at(Location::Header, "x-amz-copy-source-range"),
+        Member::new("Key", &OBJECT_KEY)
+            .at(Location::Path, "Key")
+            .required(),
+        Member::new("PartNumber", &PART_NUMBER)
+            .at(Location::Query, "partNumber")
+            .required(),
+        Member::new("UploadId", &MULTIPART_UPLOAD_ID)
+            .at(Location::Query, "uploadId")
+            .required(),
+        Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).at(
+            Location::Header,
+            "x-amz-server-side-encryption-customer-algorithm",
+        ),
+        Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY).at(
+            Location::Header,
+            "x-amz-server-side-encryption-customer-key",
+        ),
+        Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).at(
+            Location::Header,
+            "x-amz-server-side-encryption-customer-key-MD5",
+        ),
+        Member::new(
+            "CopySourceSSECustomerAlgorithm",
+            &COPY_SOURCE_SSE_CUSTOMER_ALGORITHM,
+        )
+        .at(
+            Location::Header,
+            "x-amz-copy-source-server-side-encryption-customer-algorithm",
+        ),
+        Member::new("CopySourceSSECustomerKey", &COPY_SOURCE_SSE_CUSTOMER_KEY).at(
+            Location::Header,
+            "x-amz-copy-source-server-side-encryption-customer-key",
+        ),
+        Member::new(
+            "CopySourceSSECustomerKeyMD5",
+            &COPY_SOURCE_SSE_CUSTOMER_KEY_MD5,
+        )
+        .at(
+            Location::Header,
+            "x-amz-copy-source-server-side-encryption-customer-key-MD5",
+        ),
+        Member::new("RequestPayer", &REQUEST_PAYER).at(Location::Header, "x-amz-request-payer"),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .at(Location::Header, "x-amz-expected-bucket-owner"),
+        Member::new("ExpectedSourceBucketOwner", &ACCOUNT_ID)
+            .at(Location::Header, "x-amz-source-expected-bucket-owner"),
+    ],
+);
 
 pub(super) static UPLOAD_PART_OUTPUT: Shape = Shape::structure(
     "UploadPartOutput",

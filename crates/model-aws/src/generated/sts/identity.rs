@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sightline_wire::schema::{Http, Kind, Member, Operation, Range, Shape, Text};
+use sightline_wire::schema::{Asking, Http, Kind, Member, Operation, Range, Shape, Text};
 use sightline_wire::{OperationType, Pattern};
 
 /// The operation `GetCallerIdentity`.
@@ -32,6 +32,7 @@ pub(super) static OPERATION_GET_CALLER_IDENTITY: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "sts:GetCallerIdentity",
+    asking: Asking::Once,
     resources: &["*"],
 };
 

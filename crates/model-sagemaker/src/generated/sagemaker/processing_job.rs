@@ -9,7 +9,9 @@ use super::shared::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sightline_types::Timestamp;
-use sightline_wire::schema::{Http, Kind, List, Map, Member, Operation, Range, Shape, Text};
+use sightline_wire::schema::{
+    Asking, Http, Kind, List, Map, Member, Operation, Range, Shape, Text,
+};
 use sightline_wire::{OperationType, Pattern};
 use std::collections::BTreeMap;
 
@@ -40,6 +42,7 @@ pub(super) static OPERATION_CREATE_PROCESSING_JOB: Operation = Operation {
     xml_root: None,
     read_only: false,
     action: "sagemaker:CreateProcessingJob",
+    asking: Asking::Once,
     resources: &["processing-job/{ProcessingJobName}"],
 };
 
@@ -70,6 +73,7 @@ pub(super) static OPERATION_DESCRIBE_PROCESSING_JOB: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "sagemaker:DescribeProcessingJob",
+    asking: Asking::Once,
     resources: &["processing-job/{ProcessingJobName}"],
 };
 
@@ -100,6 +104,7 @@ pub(super) static OPERATION_LIST_PROCESSING_JOBS: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "sagemaker:ListProcessingJobs",
+    asking: Asking::Once,
     resources: &["*"],
 };
 
@@ -130,6 +135,7 @@ pub(super) static OPERATION_STOP_PROCESSING_JOB: Operation = Operation {
     xml_root: None,
     read_only: false,
     action: "sagemaker:StopProcessingJob",
+    asking: Asking::Once,
     resources: &["processing-job/{ProcessingJobName}"],
 };
 

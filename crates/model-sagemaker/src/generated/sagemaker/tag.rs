@@ -3,7 +3,7 @@
 use super::shared::{NEXT_TOKEN, TAG_KEY, TAG_LIST, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sightline_wire::schema::{Http, Kind, List, Member, Operation, Range, Shape, Text};
+use sightline_wire::schema::{Asking, Http, Kind, List, Member, Operation, Range, Shape, Text};
 use sightline_wire::{OperationType, Pattern};
 
 /// The operation `AddTags`.
@@ -33,6 +33,7 @@ pub(super) static OPERATION_ADD_TAGS: Operation = Operation {
     xml_root: None,
     read_only: false,
     action: "sagemaker:AddTags",
+    asking: Asking::Once,
     resources: &["{ResourceArn}"],
 };
 
@@ -63,6 +64,7 @@ pub(super) static OPERATION_DELETE_TAGS: Operation = Operation {
     xml_root: None,
     read_only: false,
     action: "sagemaker:DeleteTags",
+    asking: Asking::Once,
     resources: &["{ResourceArn}"],
 };
 
@@ -93,6 +95,7 @@ pub(super) static OPERATION_LIST_TAGS: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "sagemaker:ListTags",
+    asking: Asking::Once,
     resources: &["{ResourceArn}"],
 };
 

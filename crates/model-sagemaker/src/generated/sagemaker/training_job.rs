@@ -9,7 +9,9 @@ use super::shared::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sightline_types::Timestamp;
-use sightline_wire::schema::{Http, Kind, List, Map, Member, Operation, Range, Shape, Text};
+use sightline_wire::schema::{
+    Asking, Http, Kind, List, Map, Member, Operation, Range, Shape, Text,
+};
 use sightline_wire::{OperationType, Pattern};
 use std::collections::BTreeMap;
 
@@ -40,6 +42,7 @@ pub(super) static OPERATION_CREATE_TRAINING_JOB: Operation = Operation {
     xml_root: None,
     read_only: false,
     action: "sagemaker:CreateTrainingJob",
+    asking: Asking::Once,
     resources: &["training-job/{TrainingJobName}"],
 };
 
@@ -70,6 +73,7 @@ pub(super) static OPERATION_DESCRIBE_TRAINING_JOB: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "sagemaker:DescribeTrainingJob",
+    asking: Asking::Once,
     resources: &["training-job/{TrainingJobName}"],
 };
 
@@ -100,6 +104,7 @@ pub(super) static OPERATION_LIST_TRAINING_JOBS: Operation = Operation {
     xml_root: None,
     read_only: true,
     action: "sagemaker:ListTrainingJobs",
+    asking: Asking::Once,
     resources: &["*"],
 };
 
@@ -130,6 +135,7 @@ pub(super) static OPERATION_STOP_TRAINING_JOB: Operation = Operation {
     xml_root: None,
     read_only: false,
     action: "sagemaker:StopTrainingJob",
+    asking: Asking::Once,
     resources: &["training-job/{TrainingJobName}"],
 };
 
