@@ -53,12 +53,12 @@ impl Conditions {
     /// Checks every condition on a source of a copy, where each failure is one: there is nothing
     /// that the caller could have already.
     pub(crate) fn check_copy(&self, object: &Object) -> Result<(), Error> {
-        self.check(object).map_err(|error| match error {
-            Error::NotModified(_) => Error::PreconditionFailed {
+        match self.check(object) {
+            Err(Error::NotModified(_)) => Err(Error::PreconditionFailed {
                 condition: "x-amz-copy-source-If-None-Match",
-            },
-            other => other,
-        })
+            }),
+            checked => checked,
+        }
     }
 
     /// Checks every condition. One on the ETag takes precedence over that on the time beside it.

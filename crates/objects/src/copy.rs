@@ -219,10 +219,10 @@ impl Objects {
         let found = self
             .read(&source.bucket, &source.key, &source.wanted(spec))
             .await;
-        let found = found.map_err(|error| match error {
-            Error::RangeNotSatisfiable { size } => Error::CopyRange { size },
-            other => other,
-        })?;
+        if let Err(Error::RangeNotSatisfiable { size }) = found {
+            return Err(Error::CopyRange { size });
+        }
+        let found = found?;
         let object = found.selected.object.clone();
         source.conditions.check_copy(&object)?;
         let bytes = found.selected.bytes();

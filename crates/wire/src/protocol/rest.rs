@@ -69,9 +69,10 @@ fn decode_body(
     match in_body(Location::Payload).filter(|payload| payload.required) {
         Some(payload) if empty => {
             return Err(DecodeError::Malformed {
-                format: match protocol {
-                    Protocol::RestXml => "XML",
-                    _ => "JSON",
+                format: if protocol == Protocol::RestXml {
+                    "XML"
+                } else {
+                    "JSON"
                 },
                 detail: format!("{} is missing", payload.wire_name),
             });
