@@ -1,28 +1,42 @@
 //! Opening the store, writing through the one writer, reading from a pool of snapshots.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
 use sightline_types::Event;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::outbox::Sealed;
+use crate::session::{Place, Session};
 use crate::writer::{self, Job, Queue};
-use crate::{MetaError, Reader, Tx, migrate};
+use crate::{MetaError, Reader, Tx, postgres};
 
-/// Snapshots that can be read at once; further readers wait for one.
-const READERS_MAX: usize = 4;
+/// Snapshots of a file that can be read at once; further readers wait for one.
+const FILE_READERS_MAX: usize = 4;
 
-/// How long a statement waits for another process that holds the database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Snapshots of a database server that one of ours reads at once. Each is a process over there,
+/// and waits for the network more than for a processor.
+const POSTGRES_READERS_MAX: usize = 8;
 
-/// Where the store lives.
+/// A store in a file.
 #[derive(Clone, Debug)]
 pub struct MetaOptions {
     /// The database file; it and its directory are created if absent.
     pub path: PathBuf,
+}
+
+/// A store in a PostgreSQL database, which several servers may share.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// Where it is: `postgres://user:password@host/database`, as libpq reads it.
+    pub url: String,
+}
+
+impl std::fmt::Debug for PostgresOptions {
+    /// The URL holds a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresOptions").finish_non_exhaustive()
+    }
 }
 
 /// The metadata store. Cloning gives another handle to the same one.
@@ -33,30 +47,49 @@ pub struct Meta {
 
 #[derive(Debug)]
 struct Shared {
-    path: PathBuf,
+    place: Place,
     queue: Queue,
-    idle_readers: Mutex<Vec<Connection>>,
+    idle_readers: Mutex<Vec<Session>>,
     reader_slots: Arc<Semaphore>,
 }
 
 impl Meta {
-    /// Opens the store, bringing its schema up to date first.
+    /// Opens a store in a file, bringing its schema up to date first.
     pub fn open(options: &MetaOptions) -> Result<Self, MetaError> {
-        let mut connection = connect(&options.path)?;
-        migrate::run(&mut connection)?;
+        Self::start(Place::File(options.path.clone()), FILE_READERS_MAX)
+    }
+
+    /// Opens a store in a PostgreSQL database, bringing its schema up to date first.
+    ///
+    /// Blocks on the network for seconds at most, so it is called before requests are served.
+    pub fn open_postgres(options: &PostgresOptions) -> Result<Self, MetaError> {
+        let config = postgres::parse_url(&options.url)?;
+        Self::start(Place::Postgres(Box::new(config)), POSTGRES_READERS_MAX)
+    }
+
+    fn start(place: Place, readers_max: usize) -> Result<Self, MetaError> {
         let (queue, jobs) = mpsc::sync_channel(writer::QUEUE_LENGTH_MAX);
+        let (opened, hear) = mpsc::sync_channel(1);
+        let writes_to = place.clone();
         std::thread::Builder::new()
             .name("meta-writer".to_owned())
-            .spawn(move || writer::run(connection, &jobs))
+            .spawn(move || writer::run(writes_to, &opened, &jobs))
             .map_err(|error| MetaError::Commit(error.to_string()))?;
+        hear.recv().map_err(|_| MetaError::Abandoned)??;
         Ok(Self {
             shared: Arc::new(Shared {
-                path: options.path.clone(),
+                place,
                 queue,
                 idle_readers: Mutex::new(Vec::new()),
-                reader_slots: Arc::new(Semaphore::new(READERS_MAX)),
+                reader_slots: Arc::new(Semaphore::new(readers_max)),
             }),
         })
+    }
+
+    /// Whether other servers may work on the store at the same time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.shared.place, Place::Postgres(_))
     }
 
     /// Runs `work` in a transaction and returns once its commit has reached the disk.
@@ -130,44 +163,33 @@ impl Shared {
         &self,
         work: impl FnOnce(&Reader<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let idle = self
-            .idle_readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => connect(&self.path)?,
-        };
-        let result = snapshot(&mut connection, work);
+        let session = self.snapshot()?;
+        let result = work(&Reader(&session));
+        if session.rollback() {
+            self.lock_idle().push(session);
+        }
+        result
+    }
+
+    /// A session that has begun to read. Idle ones may have lost their server since.
+    fn snapshot(&self) -> Result<Session, MetaError> {
+        loop {
+            let idle = self.lock_idle().pop();
+            let Some(session) = idle else { break };
+            match session.begin_read() {
+                Ok(()) => return Ok(session),
+                Err(MetaError::Unreachable(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let session = self.place.connect()?;
+        session.begin_read()?;
+        Ok(session)
+    }
+
+    fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
         self.idle_readers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
-        result
     }
-}
-
-fn snapshot<T, E: From<MetaError>>(
-    connection: &mut Connection,
-    work: impl FnOnce(&Reader<'_>) -> Result<T, E>,
-) -> Result<T, E> {
-    // A transaction that only reads is ended by its drop.
-    let transaction = connection.transaction().map_err(MetaError::from)?;
-    work(&Reader(&transaction))
-}
-
-fn connect(path: &Path) -> Result<Connection, MetaError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    // `synchronous=FULL` flushes the log at each commit: what is acknowledged survives power loss.
-    connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
-         PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;",
-    )?;
-    connection.set_prepared_statement_cache_capacity(128);
-    Ok(connection)
 }

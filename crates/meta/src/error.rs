@@ -8,6 +8,24 @@ pub enum MetaError {
     /// The database refused a statement.
     #[error("the metadata store refused a statement")]
     Database(#[from] rusqlite::Error),
+    /// The database server refused a statement.
+    #[error("the metadata store refused a statement")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// The database server cannot be reached, or has not answered in time; nothing was kept.
+    #[error("the metadata store cannot be reached: {0}")]
+    Unreachable(String),
+    /// The database server was lost while a change was being made durable.
+    #[error("the metadata store was lost at a commit, which may or may not be kept: {0}")]
+    OutcomeUnknown(String),
+    /// The URL of the database cannot be used.
+    #[error("the URL of the metadata store cannot be used: {0}")]
+    Url(String),
+    /// The database does not order texts by their bytes.
+    #[error(
+        "the database must hold UTF-8 and order texts by their bytes; make it with: CREATE \
+         DATABASE name TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )]
+    Collation,
     /// The transaction could not be made durable; nothing of it was kept.
     #[error("the metadata store could not commit: {0}")]
     Commit(String),
@@ -48,6 +66,46 @@ impl MetaError {
     /// Where these failures stand among all reasons for failing.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Internal
+        match self {
+            Self::Unreachable(_) | Self::OutcomeUnknown(_) => ErrorKind::Unavailable,
+            Self::Database(_)
+            | Self::Postgres(_)
+            | Self::Url(_)
+            | Self::Collation
+            | Self::Commit(_)
+            | Self::Column { .. }
+            | Self::Stored { .. }
+            | Self::FromTheFuture { .. }
+            | Self::Abandoned => ErrorKind::Internal,
+        }
     }
+
+    /// The failure of a whole group of changes as one of them hears it.
+    pub(crate) fn of_group(&self) -> Self {
+        match self {
+            Self::Unreachable(reason) => Self::Unreachable(reason.clone()),
+            Self::OutcomeUnknown(reason) => Self::OutcomeUnknown(reason.clone()),
+            Self::Database(_)
+            | Self::Postgres(_)
+            | Self::Url(_)
+            | Self::Collation
+            | Self::Commit(_)
+            | Self::Column { .. }
+            | Self::Stored { .. }
+            | Self::FromTheFuture { .. }
+            | Self::Abandoned => Self::Commit(chain(self)),
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

@@ -5,6 +5,9 @@
 //! [`Tx`] and [`Reader`] with SQL that both SQLite and PostgreSQL accept; no other crate names a
 //! driver. This crate must never know what a job, an object or a protocol is.
 //!
+//! The store is one SQLite file, or a PostgreSQL database that several servers share; `session.rs`
+//! is where the two meet.
+//!
 //! Start at [`Meta::write`]: every change of the product goes through it, together with the
 //! [`Event`](sightline_types::Event) that records it.
 
@@ -12,12 +15,16 @@ mod database;
 mod error;
 mod migrate;
 pub mod outbox;
+mod postgres;
+mod postgres_value;
 pub mod resource;
+mod session;
 pub mod settings;
+mod sqlite;
 pub mod tags;
 mod value;
 mod writer;
 
-pub use database::{Meta, MetaOptions};
+pub use database::{Meta, MetaOptions, PostgresOptions};
 pub use error::MetaError;
-pub use value::{FromValue, Reader, Row, Tx, Value};
+pub use value::{FromValue, Reader, Row, Tx, Value, ValueRef};

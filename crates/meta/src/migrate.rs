@@ -1,10 +1,7 @@
 //! Numbered, forward-only changes of the schema.
 
-use std::collections::BTreeSet;
-
-use rusqlite::Connection;
-
-use crate::{MetaError, Tx, outbox};
+use crate::session::Session;
+use crate::{MetaError, Tx, outbox, params};
 
 /// What a migration does beyond its SQL.
 type Then = fn(&mut Tx<'_>) -> Result<(), MetaError>;
@@ -26,35 +23,35 @@ const MIGRATIONS: &[(i64, &str, Then)] = &[
     ),
 ];
 
+const MAKE_VERSIONS: &str =
+    "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY)";
+const VERSIONS: &str = "SELECT version FROM schema_versions ORDER BY version";
+const ADD_VERSION: &str = "INSERT INTO schema_versions (version) VALUES ($1)";
+
 /// Applies every migration that the store does not have yet, all in one transaction.
-pub(crate) fn run(connection: &mut Connection) -> Result<(), MetaError> {
-    let transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    transaction.execute_batch(
-        "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY)",
-    )?;
-    let done = applied(&transaction)?;
+pub(crate) fn run(session: &Session) -> Result<(), MetaError> {
+    session.begin_write()?;
+    let applied = apply(session, &mut Tx::new(session));
+    if applied.is_ok() {
+        return session.commit();
+    }
+    session.rollback();
+    applied
+}
+
+fn apply(session: &Session, tx: &mut Tx<'_>) -> Result<(), MetaError> {
+    session.script(MAKE_VERSIONS)?;
+    let found: Vec<i64> = tx.query(VERSIONS, params![], |row| row.get(0))?;
     let known = MIGRATIONS.last().map_or(0, |(number, ..)| *number);
-    if let Some(found) = done.last().copied().filter(|found| known < *found) {
+    if let Some(found) = found.last().copied().filter(|found| known < *found) {
         return Err(MetaError::FromTheFuture { found, known });
     }
     for (number, sql, then) in MIGRATIONS {
-        if done.contains(number) {
-            continue;
+        if !found.contains(number) {
+            session.script(sql)?;
+            then(tx)?;
+            tx.execute(ADD_VERSION, params![*number])?;
         }
-        transaction.execute_batch(sql)?;
-        then(&mut Tx::new(&transaction))?;
-        transaction.execute(
-            "INSERT INTO schema_versions (version) VALUES (?1)",
-            [number],
-        )?;
     }
-    transaction.commit()?;
     Ok(())
-}
-
-fn applied(connection: &Connection) -> Result<BTreeSet<i64>, MetaError> {
-    let mut statement = connection.prepare("SELECT version FROM schema_versions")?;
-    let versions = statement.query_map([], |row| row.get(0))?;
-    Ok(versions.collect::<Result<_, _>>()?)
 }

@@ -1,12 +1,13 @@
-//! Values, rows and the two views of a transaction, free of the driver's types.
+//! Values, rows and the two views of a transaction, free of the drivers' types.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 
-use rusqlite::types::ValueRef;
 use sightline_types::Timestamp;
 
 use crate::MetaError;
 use crate::outbox::Sealed;
+use crate::session::Session;
 
 /// A value that a statement takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +58,21 @@ macro_rules! params {
     };
 }
 
+/// A value that a row holds, borrowed from it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueRef<'r> {
+    /// SQL's NULL.
+    Null,
+    /// A whole number, or a truth value as 0 or 1.
+    Integer(i64),
+    /// A floating number.
+    Real(f64),
+    /// A text.
+    Text(Cow<'r, [u8]>),
+    /// Anything else, which no table of ours has.
+    Other,
+}
+
 /// A type that a column can be read as.
 pub trait FromValue: Sized {
     /// What the type is called in errors.
@@ -72,10 +88,7 @@ macro_rules! from_value {
             const NAME: &'static str = $name;
 
             fn from_value(value: ValueRef<'_>) -> Option<Self> {
-                match value {
-                    $pattern => $read,
-                    _ => None,
-                }
+                if let $pattern = value { $read } else { None }
             }
         })+
     };
@@ -87,7 +100,7 @@ from_value! {
     u64, "a whole number", ValueRef::Integer(n) => u64::try_from(n).ok();
     bool, "a truth value", ValueRef::Integer(n) => Some(n != 0);
     f64, "a number", ValueRef::Real(n) => Some(n);
-    String, "a text", ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).ok();
+    String, "a text", ValueRef::Text(bytes) => String::from_utf8(bytes.into_owned()).ok();
     Timestamp, "a time", ValueRef::Integer(n) => Some(Timestamp::from_millis(n));
 }
 
@@ -105,33 +118,44 @@ impl<T: FromValue> FromValue for Option<T> {
 
 /// One row of an answer.
 #[derive(Debug)]
-pub struct Row<'r>(&'r rusqlite::Row<'r>);
+pub struct Row<'r>(pub(crate) RowForm<'r>);
+
+/// A row as its driver gives it.
+#[derive(Debug)]
+pub(crate) enum RowForm<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
+}
 
 impl Row<'_> {
     /// The value of the column with this index, counted from zero.
     pub fn get<T: FromValue>(&self, column: usize) -> Result<T, MetaError> {
-        let value = self.0.get_ref(column)?;
+        let value = match self.0 {
+            RowForm::Sqlite(row) => crate::sqlite::value_of(row, column)?,
+            RowForm::Postgres(row) => crate::postgres::value_of(row, column)?,
+        };
+        let found = form_name(&value);
         T::from_value(value).ok_or(MetaError::Column {
             column,
-            found: form_name(value),
+            found,
             expected: T::NAME,
         })
     }
 }
 
-fn form_name(value: ValueRef<'_>) -> &'static str {
+fn form_name(value: &ValueRef<'_>) -> &'static str {
     match value {
         ValueRef::Null => "nothing",
         ValueRef::Integer(_) => "a whole number",
         ValueRef::Real(_) => "a number",
         ValueRef::Text(_) => "a text",
-        ValueRef::Blob(_) => "bytes",
+        ValueRef::Other => "bytes",
     }
 }
 
 /// A consistent view of the store that only reads.
 #[derive(Debug)]
-pub struct Reader<'c>(pub(crate) &'c rusqlite::Connection);
+pub struct Reader<'c>(pub(crate) &'c Session);
 
 impl Reader<'_> {
     /// All rows of an answer, each turned into a `T` by `read`.
@@ -139,16 +163,12 @@ impl Reader<'_> {
         &self,
         sql: &str,
         params: &[Value],
-        mut read: impl FnMut(&Row<'_>) -> Result<T, MetaError>,
+        read: impl FnMut(&Row<'_>) -> Result<T, MetaError>,
     ) -> Result<Vec<T>, MetaError> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
-        let mut rows = statement.raw_query();
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(read(&Row(row))?);
+        match self.0 {
+            Session::Sqlite(connection) => crate::sqlite::query(connection, sql, params, read),
+            Session::Postgres(link) => link.query(sql, params, read),
         }
-        Ok(found)
     }
 
     /// The first row of an answer, if it has one.
@@ -158,10 +178,10 @@ impl Reader<'_> {
         params: &[Value],
         read: impl FnOnce(&Row<'_>) -> Result<T, MetaError>,
     ) -> Result<Option<T>, MetaError> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
-        let mut rows = statement.raw_query();
-        rows.next()?.map(|row| read(&Row(row))).transpose()
+        match self.0 {
+            Session::Sqlite(connection) => crate::sqlite::query_one(connection, sql, params, read),
+            Session::Postgres(link) => link.query_one(sql, params, read),
+        }
     }
 }
 
@@ -182,37 +202,18 @@ impl<'c> Deref for Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(crate) fn new(connection: &'c rusqlite::Connection) -> Self {
+    pub(crate) fn new(session: &'c Session) -> Self {
         Self {
-            reader: Reader(connection),
+            reader: Reader(session),
             events: Vec::new(),
         }
     }
 
     /// Runs a statement that answers no rows, and gives the number of rows that it changed.
     pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<usize, MetaError> {
-        let mut statement = self.reader.0.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
-        Ok(statement.raw_execute()?)
-    }
-}
-
-/// Binds `params[0]` to `$1` and so on. A number may be used several times and in any order,
-/// which SQLite alone would not give: to it, `$2` is only a name.
-fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> Result<(), MetaError> {
-    for (number, value) in params.iter().enumerate() {
-        let Some(index) = statement.parameter_index(&format!("${}", number + 1))? else {
-            return Err(MetaError::Stored {
-                what: "statement",
-                reason: format!("it has no parameter ${}", number + 1),
-            });
-        };
-        match value {
-            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
-            Value::Integer(n) => statement.raw_bind_parameter(index, n)?,
-            Value::Real(n) => statement.raw_bind_parameter(index, n)?,
-            Value::Text(text) => statement.raw_bind_parameter(index, text)?,
+        match self.reader.0 {
+            Session::Sqlite(connection) => crate::sqlite::execute(connection, sql, params),
+            Session::Postgres(link) => link.execute(sql, params),
         }
     }
-    Ok(())
 }

@@ -3,9 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use rusqlite::Connection;
-
 use crate::outbox::{self, Sealed};
+use crate::session::{Place, Session};
 use crate::{MetaError, Tx};
 
 /// Changes that wait for the writer; a full queue makes callers wait.
@@ -17,8 +16,8 @@ const GROUP_LENGTH_MAX: usize = 256;
 /// Called after the commit with its outcome; delivers the answer to whoever waits.
 type Deliver = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 
-/// Runs one change; says whether to keep it, and how to answer after the commit.
-type Change = Box<dyn FnOnce(&mut Tx<'_>) -> (bool, Deliver) + Send>;
+/// Runs one change, or refuses it; says whether to keep it, and how to answer after the commit.
+type Change = Box<dyn FnOnce(Result<&mut Tx<'_>, MetaError>) -> (bool, Deliver) + Send>;
 
 /// Work for the writer.
 pub(crate) enum Job {
@@ -39,7 +38,7 @@ impl Job {
         E: From<MetaError> + Send + 'static,
     {
         Self::Change(Box::new(move |tx| {
-            let result = work(tx);
+            let result = tx.map_err(E::from).and_then(work);
             let keep = result.is_ok();
             let deliver = move |committed: Result<(), MetaError>| match committed {
                 Ok(()) => answer(result),
@@ -49,10 +48,44 @@ impl Job {
             (keep, Box::new(deliver))
         }))
     }
+
+    /// Answers without running the change.
+    fn refuse(self, error: MetaError) {
+        match self {
+            Self::Change(change) => {
+                let (_, deliver) = change(Err(error));
+                deliver(Ok(()));
+            }
+            Self::Event(_, deliver) => deliver(Err(error)),
+        }
+    }
 }
 
-/// Serves changes until every sender is gone.
-pub(crate) fn run(mut connection: Connection, queue: &Receiver<Job>) {
+/// What is known of a change before the commit of its group.
+struct Waiting {
+    deliver: Deliver,
+    /// Why the change was undone although it succeeded by itself.
+    undone: Option<MetaError>,
+}
+
+/// Opens the store, says how that went, and serves changes until every sender is gone.
+pub(crate) fn run(
+    place: Place,
+    opened: &SyncSender<Result<(), MetaError>>,
+    queue: &Receiver<Job>,
+) {
+    let mut writer = match place.open() {
+        Ok(session) => Writer {
+            place,
+            session: Some(session),
+        },
+        Err(error) => {
+            // Whoever opens the store waits for this.
+            drop(opened.send(Err(error)));
+            return;
+        }
+    };
+    drop(opened.send(Ok(())));
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
         while group.len() < GROUP_LENGTH_MAX {
@@ -61,74 +94,113 @@ pub(crate) fn run(mut connection: Connection, queue: &Receiver<Job>) {
                 Err(_) => break,
             }
         }
-        commit_group(&mut connection, group);
+        writer.commit_group(group);
     }
 }
 
-fn commit_group(connection: &mut Connection, group: Vec<Job>) {
-    let mut waiting = Vec::with_capacity(group.len());
-    let outcome = run_group(connection, group, &mut waiting).map_err(|error| reasons(&error));
-    for deliver in waiting {
-        deliver(outcome.clone().map_err(MetaError::Commit));
-    }
+/// The writing side of a store, and its connection while that is sound.
+struct Writer {
+    place: Place,
+    session: Option<Session>,
 }
 
-/// The whole chain of reasons, since only a text can be told to everyone who waits.
-fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(reason) = source {
-        text = format!("{text}: {reason}");
-        source = reason.source();
-    }
-    text
-}
-
-fn run_group(
-    connection: &mut Connection,
-    group: Vec<Job>,
-    waiting: &mut Vec<Deliver>,
-) -> Result<(), MetaError> {
-    let mut transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let mut events = Vec::with_capacity(group.len());
-    for job in group {
-        match job {
-            Job::Change(change) => run_change(&mut transaction, change, &mut events, waiting)?,
-            Job::Event(event, deliver) => {
-                events.push(event);
-                waiting.push(deliver);
+impl Writer {
+    fn commit_group(&mut self, group: Vec<Job>) {
+        let session = match self.begin() {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::warn!(%error, changes = group.len(), "changes were refused");
+                group.into_iter().for_each(|job| job.refuse(error.of_group()));
+                return;
             }
+        };
+        let mut waiting = Vec::with_capacity(group.len());
+        let outcome = run_group(&session, group, &mut waiting);
+        // After a failed commit of either kind nothing more can come of the transaction.
+        if outcome.is_ok() || session.rollback() {
+            self.session = Some(session);
+        }
+        for Waiting { deliver, undone } in waiting {
+            let failed = outcome.as_ref().err().map(MetaError::of_group);
+            deliver(undone.or(failed).map_or(Ok(()), Err));
         }
     }
-    outbox::append(&mut Tx::new(&transaction), events)?;
-    Ok(transaction.commit()?)
+
+    /// A session in a transaction. The one kept may have lost its server since it was used.
+    fn begin(&mut self) -> Result<Session, MetaError> {
+        if let Some(session) = self.session.take() {
+            match session.begin_write() {
+                Ok(()) => return Ok(session),
+                Err(MetaError::Unreachable(_)) => {}
+                Err(error) => {
+                    self.session = session.rollback().then_some(session);
+                    return Err(error);
+                }
+            }
+        }
+        let session = self.place.connect()?;
+        session.begin_write()?;
+        Ok(session)
+    }
+}
+
+/// Runs the changes of a group and commits. On an error nothing of it was kept, unless the error
+/// says otherwise; changes that had not begun are refused.
+fn run_group(
+    session: &Session,
+    group: Vec<Job>,
+    waiting: &mut Vec<Waiting>,
+) -> Result<(), MetaError> {
+    let mut events = Vec::with_capacity(group.len());
+    let mut group = group.into_iter();
+    let ran = group.by_ref().try_for_each(|job| match job {
+        Job::Change(change) => run_change(session, change, &mut events, waiting),
+        Job::Event(event, deliver) => {
+            events.push(event);
+            let undone = None;
+            waiting.push(Waiting { deliver, undone });
+            Ok(())
+        }
+    });
+    if let Err(error) = ran {
+        group.for_each(|job| job.refuse(error.of_group()));
+        return Err(error);
+    }
+    outbox::append(&mut Tx::new(session), events)?;
+    session.commit()
 }
 
 fn run_change(
-    transaction: &mut rusqlite::Transaction<'_>,
+    session: &Session,
     change: Change,
     events: &mut Vec<Sealed>,
-    waiting: &mut Vec<Deliver>,
+    waiting: &mut Vec<Waiting>,
 ) -> Result<(), MetaError> {
-    let savepoint = transaction.savepoint()?;
-    let mut tx = Tx::new(&savepoint);
-    let ran = catch_unwind(AssertUnwindSafe(|| change(&mut tx)));
-    let recorded = std::mem::take(&mut tx.events);
-    match ran {
-        Ok((true, deliver)) => {
-            savepoint.commit()?;
-            events.extend(recorded);
-            waiting.push(deliver);
-        }
-        Ok((false, deliver)) => {
-            drop(savepoint);
-            waiting.push(deliver);
-        }
-        // Its answer channel is dropped with it, which the caller sees as `Abandoned`.
-        Err(_) => tracing::error!("a change panicked and was rolled back"),
+    if let Err(error) = session.begin_change() {
+        Job::Change(change).refuse(error.of_group());
+        return Err(error);
     }
-    Ok(())
+    let mut tx = Tx::new(session);
+    let ran = catch_unwind(AssertUnwindSafe(|| change(Ok(&mut tx))));
+    let recorded = std::mem::take(&mut tx.events);
+    let (keep, deliver) = match ran {
+        Ok((keep, deliver)) => (keep, Some(deliver)),
+        // Its answer channel is dropped with it, which the caller sees as `Abandoned`.
+        Err(_) => {
+            tracing::error!("a change panicked and was rolled back");
+            (false, None)
+        }
+    };
+    // A change that hid the failure of one of its statements cannot be kept.
+    let undone = keep.then(|| session.keep_change().err()).flatten();
+    let ended = if keep && undone.is_none() {
+        events.extend(recorded);
+        Ok(())
+    } else {
+        session.undo_change()
+    };
+    waiting.extend(deliver.map(|deliver| Waiting { deliver, undone }));
+    ended
 }
 
 /// The sending side of the writer's queue.

@@ -2,7 +2,8 @@
 //! a launcher whose instances are closures.
 //!
 //! Only ever a dev-dependency. `blob` and `launcher` assert the promises of a port on any
-//! implementation; `clock` and `scripted` are implementations that a test steers.
+//! implementation; `clock` and `scripted` are implementations that a test steers; `store` and
+//! `postgres` give a test the metadata store that its run is about.
 
 #![expect(
     clippy::expect_used,
@@ -12,4 +13,6 @@
 pub mod blob;
 pub mod clock;
 pub mod launcher;
+pub mod postgres;
 pub mod scripted;
+pub mod store;

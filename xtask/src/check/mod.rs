@@ -16,6 +16,15 @@ use counts::Counts;
 /// Where the Python files that go into the product have their tests.
 const PYTHON_TESTS: &[&str] = &["crates/launch/shim", "crates/sightline/client/tests"];
 
+/// The crates whose tests take their store from the test kit.
+const KEEPS_SOMETHING: &[&str] = &[
+    "sightline-identity",
+    "sightline-jobs",
+    "sightline-meta",
+    "sightline-objects",
+    "sightline-telemetry",
+];
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Only these groups
@@ -28,6 +37,8 @@ enum Group {
     Lints,
     /// Unit, contract and protocol tests
     Rust,
+    /// The tests of what is kept, on a real PostgreSQL
+    Postgres,
     /// Tests of the Python files that the product carries
     Python,
     /// Unmodified Python clients against the real binary
@@ -100,6 +111,7 @@ impl Group {
         match self {
             Self::Lints => "lints",
             Self::Rust => "rust",
+            Self::Postgres => "postgres",
             Self::Python => "python",
             Self::E2e => "e2e",
             Self::Crash => "crash",
@@ -116,6 +128,7 @@ impl Group {
                 "--no-fail-fast",
                 "--status-level=fail",
             ])),
+            Self::Postgres => tests(on_postgres()),
             Self::Python => tests(pytest(PYTHON_TESTS)?),
             Self::E2e => {
                 succeed(
@@ -136,6 +149,16 @@ impl Group {
             }
         }
     }
+}
+
+/// The tests of every crate that keeps something, with a database in place of a file.
+fn on_postgres() -> Command {
+    let mut command = cargo(&["nextest", "run", "--no-fail-fast", "--status-level=fail"]);
+    for package in KEEPS_SOMETHING {
+        command.args(["--package", package]);
+    }
+    command.env("SIGHTLINE_TEST_METADATA", "postgres");
+    command
 }
 
 fn lints() -> Result<Counts> {

@@ -95,6 +95,7 @@ const HOMES: &[(&str, &str)] = &[
     ("object_store", "sightline-blob"),
     ("rusqlite", "sightline-meta"),
     ("seccompiler", "sightline-launch"),
+    ("tokio-postgres", "sightline-meta"),
 ];
 
 /// Returns every edge that the tables above do not allow.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sightline_identity::{Error, Grant, Grants, Identity, NewSession};
-use sightline_meta::{Meta, MetaOptions};
 use sightline_types::{Arn, Caller, Cx, OperationName, Recorded, RequestId, Timestamp};
 
 const NOW: i64 = 1_795_460_689_000;
@@ -16,10 +15,7 @@ fn now() -> Timestamp {
 }
 
 async fn open(dir: &tempfile::TempDir) -> Identity {
-    let meta = Meta::open(&MetaOptions {
-        path: dir.path().join("meta.sqlite"),
-    })
-    .unwrap();
+    let meta = sightline_testkit::store::open(dir.path());
     Identity::open(meta, "us-east-1".parse().unwrap(), now())
         .await
         .unwrap()

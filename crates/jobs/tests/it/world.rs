@@ -10,7 +10,7 @@ use serde_json::json;
 use sightline_blob::DirBlobStore;
 use sightline_identity::{AccessKey, Identity, Permit};
 use sightline_jobs::{CreateJob, Error, JobId, JobKind, JobSpec, JobView, Jobs, JobsOptions};
-use sightline_meta::{Meta, MetaError, MetaOptions, outbox};
+use sightline_meta::{Meta, MetaError, outbox};
 use sightline_objects::{Attributes, Entry, ListQuery, NewObject, Objects, Payload, S3Uri, Wanted};
 use sightline_ports::Clock;
 use sightline_telemetry::{Direction, EventsQuery, Start, StreamOrder, StreamsQuery, Telemetry};
@@ -61,8 +61,7 @@ impl World {
         launcher: ScriptedLauncher,
         running_max: usize,
     ) -> Self {
-        let path = directory.path().join("meta.sqlite");
-        let meta = Meta::open(&MetaOptions { path }).unwrap();
+        let meta = sightline_testkit::store::open(directory.path());
         let region = "us-east-1".parse().unwrap();
         let identity = Identity::open(meta.clone(), region, clock.now());
         let identity = identity.await.unwrap();

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
 
 mod events;
+mod postgres;
 
 use std::sync::Arc;
 
 use serde_json::json;
 use sightline_meta::resource::{self, Kind, List, Resource, ResourceError, SortBy};
-use sightline_meta::{Meta, MetaError, MetaOptions, params, settings, tags};
+use sightline_meta::{Meta, MetaError, params, settings, tags};
+use sightline_testkit::store;
 use sightline_types::{
     Arn, Caller, Cx, Event, EventOutcome, OperationName, Recorded, RequestId, ResourceRef,
     SortOrder, Timestamp,
@@ -17,10 +19,7 @@ use sightline_types::{
 const JOB: Kind = Kind("training-job");
 
 fn open(dir: &tempfile::TempDir) -> Meta {
-    Meta::open(&MetaOptions {
-        path: dir.path().join("meta.sqlite"),
-    })
-    .unwrap()
+    store::open(dir.path())
 }
 
 fn job(name: &str, at: i64, status: &str) -> Resource {
@@ -142,9 +141,7 @@ async fn a_store_of_a_later_release_is_refused() {
     })
     .await
     .unwrap();
-    let again = Meta::open(&MetaOptions {
-        path: dir.path().join("meta.sqlite"),
-    });
+    let again = store::try_open(dir.path());
     assert!(matches!(
         again,
         Err(MetaError::FromTheFuture { found: 9_999, .. })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt;
 use sightline_blob::DirBlobStore;
 use sightline_identity::{Identity, Permit};
-use sightline_meta::{Meta, MetaOptions, outbox};
+use sightline_meta::{Meta, outbox};
 use sightline_objects::{
     Attributes, BucketName, Deletion, Error, Found, ListQuery, NewObject, Object, ObjectKey,
     Objects, Payload, Wanted,
@@ -39,8 +39,7 @@ impl World {
         region: &str,
         blobs: Arc<dyn BlobStore>,
     ) -> Self {
-        let path = directory.path().join("meta.db");
-        let meta = Meta::open(&MetaOptions { path }).unwrap();
+        let meta = sightline_testkit::store::open(directory.path());
         let region = region.parse().unwrap();
         let identity = Identity::open(meta.clone(), region, Timestamp::EPOCH)
             .await

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use sightline_identity::{Identity, Permit};
-use sightline_meta::{Meta, MetaOptions};
 use sightline_ports::{Clock, SystemClock};
 use sightline_telemetry::{
     Direction, Error, EventsPage, EventsQuery, LogLine, Start, StreamOrder, StreamsQuery, Telemetry,
@@ -24,10 +23,7 @@ struct Bed {
 impl Bed {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let meta = Meta::open(&MetaOptions {
-            path: dir.path().join("meta.sqlite"),
-        })
-        .unwrap();
+        let meta = sightline_testkit::store::open(dir.path());
         let clock = Arc::new(SystemClock);
         let region = "us-east-1".parse().unwrap();
         let identity = Identity::open(meta.clone(), region, clock.now())

@@ -1,0 +1,111 @@
+//! The store as one SQLite file.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::value::RowForm;
+use crate::{MetaError, Row, Value, ValueRef};
+
+/// How long a statement waits for another process that holds the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Statements that stay prepared: more than the product has, dynamic ones included.
+const STATEMENTS_MAX: usize = 128;
+
+pub(crate) fn connect(path: &Path) -> Result<Connection, MetaError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // `synchronous=FULL` flushes the log at each commit: what is acknowledged survives power loss.
+    connection.execute_batch(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
+         PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+pub(crate) fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    params: &[Value],
+    mut read: impl FnMut(&Row<'_>) -> Result<T, MetaError>,
+) -> Result<Vec<T>, MetaError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, params)?;
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(&Row(RowForm::Sqlite(row)))?);
+    }
+    Ok(found)
+}
+
+pub(crate) fn query_one<T>(
+    connection: &Connection,
+    sql: &str,
+    params: &[Value],
+    read: impl FnOnce(&Row<'_>) -> Result<T, MetaError>,
+) -> Result<Option<T>, MetaError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, params)?;
+    let mut rows = statement.raw_query();
+    rows.next()?
+        .map(|row| read(&Row(RowForm::Sqlite(row))))
+        .transpose()
+}
+
+pub(crate) fn execute(
+    connection: &Connection,
+    sql: &str,
+    params: &[Value],
+) -> Result<usize, MetaError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, params)?;
+    Ok(statement.raw_execute()?)
+}
+
+/// Runs a statement without parameters that stays prepared.
+pub(crate) fn control(connection: &Connection, sql: &str) -> Result<(), MetaError> {
+    connection.prepare_cached(sql)?.raw_execute()?;
+    Ok(())
+}
+
+pub(crate) fn value_of<'r>(
+    row: &'r rusqlite::Row<'_>,
+    column: usize,
+) -> Result<ValueRef<'r>, MetaError> {
+    use rusqlite::types::ValueRef as Stored;
+    Ok(match row.get_ref(column)? {
+        Stored::Null => ValueRef::Null,
+        Stored::Integer(n) => ValueRef::Integer(n),
+        Stored::Real(n) => ValueRef::Real(n),
+        Stored::Text(bytes) => ValueRef::Text(Cow::Borrowed(bytes)),
+        Stored::Blob(_) => ValueRef::Other,
+    })
+}
+
+/// Binds `params[0]` to `$1` and so on. A number may be used several times and in any order,
+/// which SQLite alone would not give: to it, `$2` is only a name.
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> Result<(), MetaError> {
+    for (number, value) in params.iter().enumerate() {
+        let Some(index) = statement.parameter_index(&format!("${}", number + 1))? else {
+            return Err(MetaError::Stored {
+                what: "statement",
+                reason: format!("it has no parameter ${}", number + 1),
+            });
+        };
+        match value {
+            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
+            Value::Integer(n) => statement.raw_bind_parameter(index, n)?,
+            Value::Real(n) => statement.raw_bind_parameter(index, n)?,
+            Value::Text(text) => statement.raw_bind_parameter(index, text)?,
+        }
+    }
+    Ok(())
+}
