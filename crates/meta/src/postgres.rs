@@ -14,8 +14,8 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
-use crate::postgres_value::{Param, param};
 use crate::error::chain;
+use crate::postgres_value::{Param, param};
 use crate::value::RowForm;
 use crate::{MetaError, Row, Value};
 

@@ -69,11 +69,7 @@ struct Waiting {
 }
 
 /// Opens the store, says how that went, and serves changes until every sender is gone.
-pub(crate) fn run(
-    place: Place,
-    opened: &SyncSender<Result<(), MetaError>>,
-    queue: &Receiver<Job>,
-) {
+pub(crate) fn run(place: Place, opened: &SyncSender<Result<(), MetaError>>, queue: &Receiver<Job>) {
     let mut writer = match place.open() {
         Ok(session) => Writer {
             place,
@@ -110,7 +106,9 @@ impl Writer {
             Ok(session) => session,
             Err(error) => {
                 tracing::warn!(%error, changes = group.len(), "changes were refused");
-                group.into_iter().for_each(|job| job.refuse(error.of_group()));
+                group
+                    .into_iter()
+                    .for_each(|job| job.refuse(error.of_group()));
                 return;
             }
         };

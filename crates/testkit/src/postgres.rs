@@ -105,7 +105,13 @@ impl PostgresServer {
     pub fn sql(&self, database: &str, sql: &str) -> Result<String, String> {
         let mut psql = self.program("psql");
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-            .args(["--username=sightline", "--dbname", database, "--command", sql])
+            .args([
+                "--username=sightline",
+                "--dbname",
+                database,
+                "--command",
+                sql,
+            ])
             .arg("--host")
             .arg(&self.dir);
         output(&mut psql)

@@ -33,7 +33,10 @@ pub fn try_open(dir: &Path) -> Result<Meta, MetaError> {
 /// Whether this run is on PostgreSQL.
 #[must_use]
 pub fn is_postgres() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "a test has no other configuration")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test has no other configuration"
+    )]
     let backend = std::env::var_os(BACKEND);
     backend.is_some_and(|backend| backend == "postgres")
 }

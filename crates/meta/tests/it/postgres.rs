@@ -19,7 +19,10 @@ fn server(started: Result<PostgresServer, String>) -> Option<PostgresServer> {
     match started {
         Ok(server) => Some(server),
         Err(reason) => {
-            assert!(!store::is_postgres(), "this run is about PostgreSQL: {reason}");
+            assert!(
+                !store::is_postgres(),
+                "this run is about PostgreSQL: {reason}"
+            );
             eprintln!("skipped: {reason}");
             None
         }
@@ -38,7 +41,9 @@ async fn value(meta: &Meta, name: &'static str) -> Result<Option<String>, MetaEr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_on_one_database_write_in_turn() {
-    let Some(server) = shared_server() else { return };
+    let Some(server) = shared_server() else {
+        return;
+    };
     let url = server.database("turns").unwrap();
     // Both bring the schema up to date at once.
     let (one, other) = std::thread::scope(|threads| {
@@ -58,12 +63,17 @@ async fn servers_on_one_database_write_in_turn() {
         }
     };
     tokio::join!(count(one.clone()), count(other.clone()), count(one.clone()));
-    assert_eq!(value(&other, "count").await.unwrap().as_deref(), Some("150"));
+    assert_eq!(
+        value(&other, "count").await.unwrap().as_deref(),
+        Some("150")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_with_nul_are_kept_and_ordered() {
-    let Some(server) = shared_server() else { return };
+    let Some(server) = shared_server() else {
+        return;
+    };
     let meta = open(&server.database("nul").unwrap()).unwrap();
     let texts = ["a", "a\0", "a\0b", "a\u{1}", "a\u{2}", "ab"];
     meta.write(move |tx| {
@@ -91,11 +101,16 @@ async fn texts_with_nul_are_kept_and_ordered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_hides_a_refused_statement_is_undone_and_others_stay() {
-    let Some(server) = shared_server() else { return };
+    let Some(server) = shared_server() else {
+        return;
+    };
     let meta = open(&server.database("hidden").unwrap()).unwrap();
     let hiding = meta.write(|tx| {
         settings::put(tx, "hidden", "1")?;
-        drop(tx.execute("INSERT INTO settings (name, value) VALUES ($1, $1)", params!["hidden"]));
+        drop(tx.execute(
+            "INSERT INTO settings (name, value) VALUES ($1, $1)",
+            params!["hidden"],
+        ));
         Ok::<(), MetaError>(())
     });
     let good = meta.write(|tx| settings::put(tx, "good", "1"));
@@ -108,7 +123,9 @@ async fn a_change_that_hides_a_refused_statement_is_undone_and_others_stay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_with_another_order_of_texts_is_refused() {
-    let Some(server) = shared_server() else { return };
+    let Some(server) = shared_server() else {
+        return;
+    };
     let made = server.sql(
         "postgres",
         "CREATE DATABASE icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'",
@@ -143,7 +160,9 @@ fn urls_that_would_send_secrets_in_the_clear_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_of_the_database_loses_nothing_acknowledged_and_ends_by_itself() {
-    let Some(mut server) = own_server() else { return };
+    let Some(mut server) = own_server() else {
+        return;
+    };
     let url = server.database("crash").unwrap();
     let meta = open(&url).unwrap();
     let put = |number: usize| {
@@ -165,11 +184,17 @@ async fn a_crash_of_the_database_loses_nothing_acknowledged_and_ends_by_itself()
     server.kill().unwrap();
     for number in 20..25 {
         let refused = put(number).await;
-        let lost = matches!(refused, Err(MetaError::Unreachable(_) | MetaError::OutcomeUnknown(_)));
+        let lost = matches!(
+            refused,
+            Err(MetaError::Unreachable(_) | MetaError::OutcomeUnknown(_))
+        );
         assert!(lost, "{refused:?}");
     }
     let refused = value(&meta, "key-0").await;
-    assert!(matches!(refused, Err(MetaError::Unreachable(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(MetaError::Unreachable(_))),
+        "{refused:?}"
+    );
 
     server.start_again().unwrap();
     put(25).await.unwrap();
@@ -189,13 +214,19 @@ async fn a_crash_of_the_database_loses_nothing_acknowledged_and_ends_by_itself()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_ended_inside_a_change_is_an_error_and_the_next_change_is_served() {
-    let Some(server) = shared_server() else { return };
+    let Some(server) = shared_server() else {
+        return;
+    };
     let url = server.database("ended").unwrap();
     let meta = open(&url).unwrap();
     let cut: Result<(), MetaError> = meta
         .write(|tx| {
             settings::put(tx, "cut", "1")?;
-            tx.query_one("SELECT pg_terminate_backend(pg_backend_pid())", params![], |_| Ok(()))?;
+            tx.query_one(
+                "SELECT pg_terminate_backend(pg_backend_pid())",
+                params![],
+                |_| Ok(()),
+            )?;
             Ok(())
         })
         .await;
