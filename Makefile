@@ -1,7 +1,7 @@
 # The one command set for people and for CI. Each target says what it does with `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e crash bench codegen oracles
+.PHONY: help setup demo test check e2e crash fuzz bench codegen oracles
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ crash: ## kill the server 1,000 times under load and compare what is left with w
 	@scripts/setup system
 	@cargo build --package sightline
 	@cargo run --quiet --package sightline-proof -- crash --iterations 1000
+
+fuzz: ## feed the readers of untrusted bytes with made-up inputs, ten minutes each
+	@scripts/setup system
+	@cargo xtask fuzz --seconds 600
 
 bench: ## measure start-up, memory and job overhead of the real binary
 	@scripts/setup system client

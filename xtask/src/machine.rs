@@ -58,12 +58,13 @@ pub(crate) fn client_python() -> Result<PathBuf> {
 /// The server that the workspace builds, by default or where the caller says.
 pub(crate) fn binary() -> PathBuf {
     let told = variable("SIGHTLINE_BIN").map(PathBuf::from);
-    told.unwrap_or_else(|| {
-        let target = variable("CARGO_TARGET_DIR").map(PathBuf::from);
-        root()
-            .join(target.unwrap_or_else(|| "target".into()))
-            .join("debug/sightline")
-    })
+    told.unwrap_or_else(|| target_dir().join("debug/sightline"))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> PathBuf {
+    let told = variable("CARGO_TARGET_DIR").map(PathBuf::from);
+    root().join(told.unwrap_or_else(|| "target".into()))
 }
 
 /// Whether a person looks at what a chore writes.

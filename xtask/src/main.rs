@@ -5,6 +5,7 @@ mod check;
 mod codegen;
 mod command;
 mod demo;
+mod fuzz;
 mod machine;
 mod say;
 mod server;
@@ -31,6 +32,8 @@ enum Chore {
     Codegen(codegen::Arguments),
     /// Runs the article's programs against a fresh server and shows what they made
     Demo,
+    /// Feeds the readers of untrusted bytes with inputs that a fuzzer makes up
+    Fuzz(fuzz::Arguments),
     /// Runs every check, or only some groups of them, and ends with one summary
     Test(check::Arguments),
     /// Checks the house rules: layers, table owners, the form of files
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Bench => bench::run(),
         Chore::Codegen(arguments) => codegen::run(&arguments),
         Chore::Demo => demo::run(),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Test(arguments) => check::run(&arguments),
         Chore::Tidy => tidy::run(),
         Chore::Bound { words } => command::become_bound(&words),

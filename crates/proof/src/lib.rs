@@ -8,8 +8,10 @@
 mod client;
 pub mod crash;
 mod dice;
+mod faults;
 mod server;
 
 pub use client::{Answer, Ask, Client, Key, raw};
 pub use dice::Dice;
+pub use faults::{DiskFault, FailingDisk, MovedClock, SmallDisk};
 pub use server::{Launch, Server};

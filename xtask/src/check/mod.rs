@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{command, machine, say, tidy};
+use crate::{command, fuzz, machine, say, tidy};
 use counts::Counts;
 
 /// Where the Python files that go into the product have their tests.
@@ -45,6 +45,8 @@ enum Group {
     E2e,
     /// The real binary killed under load, 50 times
     Crash,
+    /// The readers of untrusted bytes under a fuzzer, 60 seconds each
+    Fuzz,
 }
 
 /// What one group came to.
@@ -115,6 +117,7 @@ impl Group {
             Self::Python => "python",
             Self::E2e => "e2e",
             Self::Crash => "crash",
+            Self::Fuzz => "fuzz",
         }
     }
 
@@ -146,6 +149,13 @@ impl Group {
                 let mut crash = cargo(&words);
                 crash.args(["crash", "--iterations", "50"]);
                 tests(crash)
+            }
+            Self::Fuzz => {
+                let found = fuzz::fuzz(&fuzz::Arguments::usual())?;
+                Ok(Counts {
+                    passed: found.clean,
+                    failed: found.findings,
+                })
             }
         }
     }
