@@ -30,12 +30,16 @@ pub struct MetaOptions {
 pub struct PostgresOptions {
     /// Where it is: `postgres://user:password@host/database`, as libpq reads it.
     pub url: String,
+    /// What this server is called among those that share the store.
+    pub server: String,
 }
 
 impl std::fmt::Debug for PostgresOptions {
     /// The URL holds a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostgresOptions").finish_non_exhaustive()
+        f.debug_struct("PostgresOptions")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -48,6 +52,7 @@ pub struct Meta {
 #[derive(Debug)]
 struct Shared {
     place: Place,
+    server: Option<String>,
     queue: Queue,
     idle_readers: Mutex<Vec<Session>>,
     reader_slots: Arc<Semaphore>,
@@ -56,7 +61,7 @@ struct Shared {
 impl Meta {
     /// Opens a store in a file, bringing its schema up to date first.
     pub fn open(options: &MetaOptions) -> Result<Self, MetaError> {
-        Self::start(Place::File(options.path.clone()), FILE_READERS_MAX)
+        Self::start(Place::File(options.path.clone()), None, FILE_READERS_MAX)
     }
 
     /// Opens a store in a PostgreSQL database, bringing its schema up to date first.
@@ -64,10 +69,15 @@ impl Meta {
     /// Blocks on the network for seconds at most, so it is called before requests are served.
     pub fn open_postgres(options: &PostgresOptions) -> Result<Self, MetaError> {
         let config = postgres::parse_url(&options.url)?;
-        Self::start(Place::Postgres(Box::new(config)), POSTGRES_READERS_MAX)
+        let place = Place::Postgres(Box::new(config));
+        Self::start(place, Some(options.server.clone()), POSTGRES_READERS_MAX)
     }
 
-    fn start(place: Place, readers_max: usize) -> Result<Self, MetaError> {
+    fn start(
+        place: Place,
+        server: Option<String>,
+        readers_max: usize,
+    ) -> Result<Self, MetaError> {
         let (queue, jobs) = mpsc::sync_channel(writer::QUEUE_LENGTH_MAX);
         let (opened, hear) = mpsc::sync_channel(1);
         let writes_to = place.clone();
@@ -79,6 +89,7 @@ impl Meta {
         Ok(Self {
             shared: Arc::new(Shared {
                 place,
+                server,
                 queue,
                 idle_readers: Mutex::new(Vec::new()),
                 reader_slots: Arc::new(Semaphore::new(readers_max)),
@@ -86,10 +97,11 @@ impl Meta {
         })
     }
 
-    /// Whether other servers may work on the store at the same time.
+    /// What this server is called among those that may share the store; `None` when the store is
+    /// its own.
     #[must_use]
-    pub fn is_shared(&self) -> bool {
-        matches!(self.shared.place, Place::Postgres(_))
+    pub fn server(&self) -> Option<&str> {
+        self.shared.server.as_deref()
     }
 
     /// Runs `work` in a transaction and returns once its commit has reached the disk.

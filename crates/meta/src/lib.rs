@@ -13,6 +13,7 @@
 
 mod database;
 mod error;
+pub mod lease;
 mod migrate;
 pub mod outbox;
 mod postgres;

@@ -21,6 +21,12 @@ const MIGRATIONS: &[(i64, &str, Then)] = &[
         include_str!("../migrations/0008_event_chain.sql"),
         outbox::adopt,
     ),
+    (9, include_str!("../migrations/0009_leases.sql"), NOTHING),
+    (
+        19,
+        include_str!("../migrations/0019_job_servers.sql"),
+        NOTHING,
+    ),
 ];
 
 const MAKE_VERSIONS: &str =

@@ -185,6 +185,22 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// What the clock of the store says, which all servers on it share.
+    pub fn database_time(&self) -> Result<Timestamp, MetaError> {
+        let sql = match self.0 {
+            Session::Sqlite(_) => {
+                "SELECT CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
+            }
+            Session::Postgres(_) => {
+                "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+            }
+        };
+        let time = self.query_one(sql, &[], |row| row.get(0))?;
+        time.ok_or(MetaError::Abandoned)
+    }
+}
+
 /// A transaction that may change the store. It reads its own changes.
 #[derive(Debug)]
 pub struct Tx<'c> {

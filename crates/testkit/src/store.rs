@@ -16,6 +16,17 @@ pub fn open(dir: &Path) -> Meta {
     try_open(dir).expect("the store of a test opens")
 }
 
+/// The store that belongs to the directory of a test, as the server of this name opens it; needs
+/// PostgreSQL, whose absence is the error.
+pub fn open_as(dir: &Path, server: &str) -> Result<Meta, String> {
+    let url = PostgresServer::shared()?.database(&dir.to_string_lossy())?;
+    let options = PostgresOptions {
+        url,
+        server: server.to_owned(),
+    };
+    Meta::open_postgres(&options).map_err(|error| error.to_string())
+}
+
 /// As [`open`], for tests of stores that cannot be opened.
 pub fn try_open(dir: &Path) -> Result<Meta, MetaError> {
     if !is_postgres() {
@@ -27,6 +38,7 @@ pub fn try_open(dir: &Path) -> Result<Meta, MetaError> {
     let url = server.database(&dir.to_string_lossy());
     Meta::open_postgres(&PostgresOptions {
         url: url.expect("the database of a test can be made"),
+        server: "test".to_owned(),
     })
 }
 
