@@ -9,6 +9,7 @@
 //! Start at [`Jobs::create`], then `runner.rs` for what happens to a job.
 
 mod archive;
+mod claim;
 mod collect;
 mod config;
 mod control;
@@ -124,6 +125,9 @@ pub enum Error {
     /// No key could be made for the job.
     #[error("could not make the job's credentials")]
     Identity(#[from] sightline_identity::Error),
+    /// Another server moves the job.
+    #[error("{} {} is moved by another server", .0.kind.resource_kind().0, .0.name)]
+    Elsewhere(JobId),
     /// The job's directory could not be used.
     #[error("could not {action} the job's directory")]
     Workspace {
@@ -151,6 +155,7 @@ impl Error {
             Self::Objects(source) => source.kind(),
             Self::Telemetry(source) => source.kind(),
             Self::Identity(source) => source.kind(),
+            Self::Elsewhere(_) => ErrorKind::Conflict,
             Self::Workspace { .. } => ErrorKind::Internal,
             Self::Meta(source) => source.kind(),
         }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 
-use sightline_meta::MetaError;
 use sightline_ports::HostName;
 
 use crate::collect::Written;
@@ -84,13 +83,10 @@ async fn store_artifacts(runner: &Runner<'_>) -> Result<(), Interrupt> {
     store_archive(runner, "/opt/ml/model", "model.tar.gz", true).await?;
     store_archive(runner, "/opt/ml/output/data", "output.tar.gz", false).await?;
     let id = runner.id.clone();
-    let recorded: Result<(), MetaError> = runner
+    let recorded = runner
         .shared
-        .options
-        .meta
-        .write(move |tx| store::set_artifact(tx, &id, &model))
-        .await;
-    Ok(recorded?)
+        .change(&runner.id, move |tx| store::set_artifact(tx, &id, &model));
+    Ok(recorded.await?)
 }
 
 /// Packs a directory of all instances and stores the archive beside the job's other ones.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::workspace::{Workspace, off_the_runtime};
+use crate::store::Unfinished;
 use crate::{Error, JobId, Jobs, JobsOptions, runner, store};
 
 /// How often the loop looks for work that nothing told it of.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the engine's parts share.
 pub(crate) struct Shared {
@@ -20,7 +21,15 @@ pub(crate) struct Shared {
     /// Rung when a job is created.
     pub(crate) wake: Notify,
     /// The jobs that run here, and how to ask each to stop.
-    active: Mutex<HashMap<JobId, watch::Sender<bool>>>,
+    active: Mutex<HashMap<JobId, Active>>,
+}
+
+/// A job that runs here.
+struct Active {
+    /// Tells it to stop.
+    stop: watch::Sender<bool>,
+    /// What moves it, once that is begun.
+    task: Option<AbortHandle>,
 }
 
 impl Shared {
@@ -35,30 +44,48 @@ impl Shared {
     /// Tells a running job that it shall stop; one that waits learns it from its row.
     pub(crate) fn request_stop(&self, id: &JobId) {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stop) = active.get(id) {
-            stop.send_replace(true);
+        if let Some(job) = active.get(id) {
+            job.stop.send_replace(true);
         }
         self.wake.notify_one();
     }
 
     /// Takes a job up, unless it runs already or the machine is full.
-    fn take_up(&self, id: &JobId, stopping: bool) -> Option<watch::Receiver<bool>> {
+    fn take_up(&self, due: &Unfinished) -> Option<watch::Receiver<bool>> {
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stop) = active.get(id) {
-            // The request may have been stored just before the job became active.
-            if stopping {
-                stop.send_replace(true);
+        if let Some(job) = active.get(&due.id) {
+            // The request may have been stored just before the job became active, or elsewhere.
+            if due.stopping {
+                job.stop.send_replace(true);
             }
             return None;
         }
-        // A job that shall stop needs no room: it only has to be ended.
-        let room = active.len() < self.options.running_max || stopping;
+        let room = active.len() < self.options.running_max || !due.needs_room;
         if !room {
             return None;
         }
-        let (stop, stopped) = watch::channel(stopping);
-        active.insert(id.clone(), stop);
+        let (stop, stopped) = watch::channel(due.stopping);
+        active.insert(due.id.clone(), Active { stop, task: None });
         Some(stopped)
+    }
+
+    /// Notes what moves a job that was taken up.
+    fn moved_by(&self, id: &JobId, task: AbortHandle) {
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job) = active.get_mut(id) {
+            job.task = Some(task);
+        }
+    }
+
+    /// Ends the instances of jobs that another server has taken.
+    fn let_go(&self, jobs: &[JobId]) {
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in jobs {
+            if let Some(task) = active.remove(id).and_then(|job| job.task) {
+                tracing::error!(job = %id.name, "a job was taken by another server");
+                task.abort();
+            }
+        }
     }
 
     fn lay_down(&self, id: &JobId) {
@@ -98,17 +125,19 @@ impl Jobs {
     async fn remove_leftovers(&self) -> Result<(), Error> {
         let options = &self.shared.options;
         let unfinished = options.meta.read(store::unfinished).await?;
-        let ids: Vec<JobId> = unfinished.into_iter().map(|(id, _)| id).collect();
+        let ids: Vec<JobId> = unfinished.into_iter().map(|job| job.id).collect();
         let root = options.root.clone();
         off_the_runtime("sweep", move || Workspace::remove_others(&root, &ids)).await
     }
 
     async fn start_due(&self, running: &mut JoinSet<()>) -> Result<(), Error> {
-        let due = self.shared.options.meta.read(store::unfinished).await?;
-        for (id, stopping) in due {
-            if let Some(stop) = self.shared.take_up(&id, stopping) {
-                let shared = std::sync::Arc::clone(&self.shared);
-                running.spawn(async move {
+        let due = self.shared.due().await?;
+        self.shared.let_go(&due.elsewhere);
+        for due in due.here {
+            if let Some(stop) = self.shared.take_up(&due) {
+                let (shared, job) = (std::sync::Arc::clone(&self.shared), due.id.clone());
+                let id = due.id;
+                let task = running.spawn(async move {
                     let ran = runner::run(&shared, &id, stop);
                     match std::panic::AssertUnwindSafe(ran).catch_unwind().await {
                         Ok(Ok(())) => {}
@@ -121,6 +150,7 @@ impl Jobs {
                     }
                     shared.lay_down(&id);
                 });
+                self.shared.moved_by(&job, task);
             }
         }
         Ok(())

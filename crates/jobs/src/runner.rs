@@ -10,7 +10,7 @@ use sightline_meta::tags::{self, TagError};
 use sightline_meta::{MetaError, resource};
 use sightline_ports::{Environment, Exit, HostName, InstanceReport, Launcher};
 use sightline_types::{
-    Caller, Cx, Event, EventOutcome, OperationName, Recorded, RequestId, Timestamp,
+    Caller, Cx, ErrorKind, Event, EventOutcome, OperationName, Recorded, RequestId, Timestamp,
 };
 use tokio::sync::watch::{Receiver, channel};
 
@@ -22,6 +22,9 @@ use crate::store::{self, JobRow};
 use crate::watch::{Watched, turned_true, watch};
 use crate::workspace::{Workspace, off_the_runtime};
 use crate::{EnvironmentUsed, Error, JobId, JobKind, JobSpec, outputs, stage};
+
+const LOST_OUTPUTS: &str = "InternalServerError: the server that ran the job was lost before the \
+                            job's outputs were stored. Create the job again under another name.";
 
 const LOST: &str = "InternalServerError: the server ended while the job ran, and the job's \
                     instances with it. Create the job again under another name.";
@@ -42,8 +45,8 @@ impl From<MetaError> for Interrupt {
 
 impl From<Error> for Interrupt {
     fn from(error: Error) -> Self {
-        use sightline_types::ErrorKind;
-        if matches!(error, Error::Meta(_)) {
+        let not_now = error.kind() == ErrorKind::Unavailable;
+        if not_now || matches!(error, Error::Meta(_) | Error::Elsewhere(_)) {
             return Self::Broken(error);
         }
         let ours = matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable);
@@ -155,6 +158,11 @@ impl<'s> Runner<'s> {
                 return Err(Interrupt::End(Outcome::Stopped));
             }
             (Phase::Running, _) => return Err(Interrupt::failed(LOST.to_owned())),
+            (Phase::Collecting, Some(Outcome::Completed | Outcome::Stopped | Outcome::TimedOut))
+                if !self.workspace.exists() =>
+            {
+                return Err(Interrupt::failed(LOST_OUTPUTS.to_owned()));
+            }
             (Phase::Collecting, Some(outcome)) => outcome.clone(),
             _ => {
                 self.end_earlier_key(row).await?;
@@ -204,7 +212,7 @@ impl<'s> Runner<'s> {
 
     async fn set_phase(&self, phase: Phase) -> Result<(), Interrupt> {
         let (id, now) = (self.id.clone(), self.now());
-        let moved = self.shared.options.meta.write(move |tx| {
+        let moved = self.shared.change(&self.id, move |tx| {
             store::enter(tx, &id, phase, now)?;
             // The time of the last change moves with the phase; the status stays.
             let kind = id.kind.resource_kind();
@@ -242,10 +250,10 @@ impl<'s> Runner<'s> {
     async fn say_step(&self, text: &str) -> Result<(), Interrupt> {
         self.log.say(self.now(), text).await;
         let (id, message) = (self.id.clone(), text.to_owned());
-        let meta = &self.shared.options.meta;
-        Ok(meta
-            .write(move |tx| store::set_step_message(tx, &id, &message))
-            .await?)
+        let said = self
+            .shared
+            .change(&self.id, move |tx| store::set_step_message(tx, &id, &message));
+        Ok(said.await?)
     }
 
     /// Keeps on the job what it runs in, and says so where users look: status message and tags.
@@ -273,14 +281,12 @@ impl<'s> Runner<'s> {
             .spec
             .kind
             .arn(&id.name, &self.cx.region, &self.cx.account);
+        let recorded = self.shared.change(&self.id, move |tx| {
+            store::set_environment(tx, &id, &used)?;
+            store::set_step_message(tx, &id, &message)
+        });
+        recorded.await?;
         let meta = &self.shared.options.meta;
-        let recorded: Result<(), MetaError> = meta
-            .write(move |tx| {
-                store::set_environment(tx, &id, &used)?;
-                store::set_step_message(tx, &id, &message)
-            })
-            .await;
-        recorded?;
         let tagged: Result<(), TagError> =
             meta.write(move |tx| tags::put(tx, &arn, &own_tags)).await;
         match tagged {
@@ -316,8 +322,7 @@ impl<'s> Runner<'s> {
         };
         let (id, now, stored) = (self.id.clone(), self.now(), outcome.clone());
         let points = self.log.take_points();
-        let meta = &self.shared.options.meta;
-        let recorded = meta.write(move |tx| {
+        let recorded = self.shared.change(&self.id, move |tx| {
             store::set_outcome(tx, &id, &stored, message.as_deref())?;
             store::add_metrics(tx, &id, &points)?;
             store::enter(tx, &id, Phase::Collecting, now)
@@ -374,17 +379,18 @@ async fn end(shared: &Shared, id: &JobId, outcome: Outcome) -> Result<(), Error>
         "status": outcome.status(),
         "environment": row.environment,
     }));
-    let id = id.clone();
-    let ended: Result<(), MetaError> = options
-        .meta
-        .write(move |tx| {
-            store::end(tx, &id, &outcome, now)?;
-            let kind = id.kind.resource_kind();
-            resource::set_status(tx, kind, &id.name, outcome.status(), now)?;
-            tx.record(&event)
-        })
-        .await;
-    ended?;
+    let job = id.clone();
+    let ended = shared.change(id, move |tx| {
+        // It may be recorded already, if the answer to that was lost.
+        if store::get(tx, &job)?.is_none_or(|row| row.phase == Phase::Ended) {
+            return Ok(());
+        }
+        store::end(tx, &job, &outcome, now)?;
+        let kind = job.kind.resource_kind();
+        resource::set_status(tx, kind, &job.name, outcome.status(), now)?;
+        tx.record(&event)
+    });
+    ended.await?;
     // Only now: a collection that goes on after a crash must find all that was written.
     if let Err(error) = off_the_runtime("remove", move || workspace.remove()).await {
         tracing::error!(%error, "a job's directory stays until the next start");

@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sightline_identity::{Grant, Grants, NewSession};
-use sightline_meta::MetaError;
 use sightline_objects::S3Uri;
 use sightline_ports::{Command, Environment, HostName, LaunchSpec, Mount, Network};
 use sightline_types::Arn;
@@ -336,11 +335,10 @@ async fn credentials(runner: &Runner<'_>) -> Result<Vec<(String, String)>, Inter
         .await
         .map_err(Error::from)?;
     let (id, key_id) = (runner.id.clone(), key.id.clone());
-    let stored: Result<(), MetaError> = options
-        .meta
-        .write(move |tx| store::set_session(tx, &id, &key_id))
-        .await;
-    stored?;
+    let stored = runner
+        .shared
+        .change(&runner.id, move |tx| store::set_session(tx, &id, &key_id));
+    stored.await?;
     let token = key
         .session_token
         .as_ref()

@@ -13,7 +13,8 @@ const GET: &str =
     "SELECT kind, name, phase, stop_requested, outcome, spec, environment, created_at,
     started_at, ended_at, exit_message, artifact_uri, session_key_id
     FROM jobs WHERE kind = $1 AND name = $2";
-const UNFINISHED: &str = "SELECT kind, name, stop_requested FROM jobs WHERE phase <> 'ended'
+const UNFINISHED: &str = "SELECT kind, name, stop_requested, server, phase FROM jobs
+    WHERE phase <> 'ended'
     ORDER BY created_at, kind, name";
 const SET_PHASE: &str = "UPDATE jobs SET phase = $3 WHERE kind = $1 AND name = $2";
 const SET_STARTED: &str = "UPDATE jobs SET started_at = coalesce(started_at, $3)
@@ -26,6 +27,8 @@ const SET_STOP: &str = "UPDATE jobs SET stop_requested = 1 WHERE kind = $1 AND n
 const SET_ENVIRONMENT: &str = "UPDATE jobs SET environment = $3 WHERE kind = $1 AND name = $2";
 const SET_ARTIFACT: &str = "UPDATE jobs SET artifact_uri = $3 WHERE kind = $1 AND name = $2";
 const SET_SESSION: &str = "UPDATE jobs SET session_key_id = $3 WHERE kind = $1 AND name = $2";
+const SET_SERVER: &str = "UPDATE jobs SET server = $3 WHERE kind = $1 AND name = $2";
+const SERVER: &str = "SELECT server FROM jobs WHERE kind = $1 AND name = $2";
 const END_STEP: &str = "UPDATE job_steps SET ended_at = $3
     WHERE kind = $1 AND name = $2 AND ended_at IS NULL";
 const NEXT_STEP: &str = "SELECT coalesce(max(seq), 0) + 1 FROM job_steps
@@ -87,17 +90,47 @@ pub(crate) fn get(reader: &Reader<'_>, id: &JobId) -> Result<Option<JobRow>, Met
     reader.query_one(GET, &key(id), read_row)
 }
 
-/// Every job that has not ended, oldest first, and whether it shall stop.
-pub(crate) fn unfinished(reader: &Reader<'_>) -> Result<Vec<(JobId, bool)>, MetaError> {
+/// A job that has not ended.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    pub(crate) id: JobId,
+    /// Whether it shall stop.
+    pub(crate) stopping: bool,
+    /// Whether it may have to run yet. What has run, or shall stop, needs no room to be ended.
+    pub(crate) needs_room: bool,
+    /// The server that moves it, when several share the store.
+    pub(crate) server: Option<String>,
+}
+
+/// Every job that has not ended, oldest first.
+pub(crate) fn unfinished(reader: &Reader<'_>) -> Result<Vec<Unfinished>, MetaError> {
     reader.query(UNFINISHED, params![], |row| {
-        Ok((
-            JobId {
+        let (stopping, phase): (bool, String) = (row.get(2)?, row.get(4)?);
+        let has_run = [Phase::Running, Phase::Collecting].map(Phase::as_str);
+        Ok(Unfinished {
+            id: JobId {
                 kind: read_kind(row)?,
                 name: row.get(1)?,
             },
-            row.get(2)?,
-        ))
+            stopping,
+            needs_room: !stopping && !has_run.contains(&phase.as_str()),
+            server: row.get(3)?,
+        })
     })
+}
+
+pub(crate) fn set_server(tx: &mut Tx<'_>, id: &JobId, server: &str) -> Result<(), MetaError> {
+    run(tx, SET_SERVER, id, &[server.into()])
+}
+
+/// Whether a job belongs to this server.
+pub(crate) fn is_moved_by(
+    reader: &Reader<'_>,
+    id: &JobId,
+    server: &str,
+) -> Result<bool, MetaError> {
+    let found: Option<Option<String>> = reader.query_one(SERVER, &key(id), |row| row.get(0))?;
+    Ok(found.flatten().as_deref() == Some(server))
 }
 
 /// Moves the job to `phase` and begins the step that shows it.

@@ -49,6 +49,11 @@ impl Workspace {
         &self.id
     }
 
+    /// Whether the job was begun on this host.
+    pub(crate) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Removes whatever an earlier attempt left, and makes the directory anew.
     pub(crate) fn begin(&self) -> Result<(), Error> {
         self.remove()?;

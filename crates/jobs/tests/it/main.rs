@@ -12,6 +12,7 @@ mod processing;
 mod queue;
 mod restart;
 mod scripts;
+mod servers;
 mod stopping;
 mod training;
 mod world;

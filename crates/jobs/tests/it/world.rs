@@ -62,6 +62,32 @@ impl World {
         running_max: usize,
     ) -> Self {
         let meta = sightline_testkit::store::open(directory.path());
+        Self::over(meta, directory, clock, (launcher, running_max), "jobs").await
+    }
+
+    /// The server `a`, which others may join; or why there is no database for that. It has room
+    /// for one job.
+    pub(crate) async fn shared(launcher: ScriptedLauncher) -> Result<Self, String> {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(VirtualClock::at(Timestamp::from_millis(START)));
+        let meta = sightline_testkit::store::open_as(directory.path(), "a")?;
+        Ok(Self::over(meta, directory, clock, (launcher, 1), "a").await)
+    }
+
+    /// The server `b`, which shares everything with `a` but where jobs are staged.
+    pub(crate) async fn joined(&self, launcher: ScriptedLauncher) -> Self {
+        let (directory, clock) = (Arc::clone(&self.directory), Arc::clone(&self.clock));
+        let meta = sightline_testkit::store::open_as(directory.path(), "b").unwrap();
+        Self::over(meta, directory, clock, (launcher, 1), "b").await
+    }
+
+    async fn over(
+        meta: Meta,
+        directory: Arc<tempfile::TempDir>,
+        clock: Arc<VirtualClock>,
+        (launcher, running_max): (ScriptedLauncher, usize),
+        jobs: &str,
+    ) -> Self {
         let region = "us-east-1".parse().unwrap();
         let identity = Identity::open(meta.clone(), region, clock.now());
         let identity = identity.await.unwrap();
@@ -75,7 +101,7 @@ impl World {
             telemetry: telemetry.clone(),
             launcher: Arc::new(launcher),
             clock: clock.clone(),
-            root: directory.path().join("jobs"),
+            root: directory.path().join(jobs),
             open_api_socket: Arc::new(|path| {
                 std::fs::write(path, "a socket")?;
                 Ok(Box::new(()))
@@ -106,7 +132,7 @@ impl World {
     }
 
     /// Ends the engine wherever it is.
-    async fn shut_down(mut self) {
+    pub(crate) async fn shut_down(mut self) {
         self.shutdown.send_replace(true);
         soon(self.reconciler.join_next()).await.unwrap().unwrap();
     }
