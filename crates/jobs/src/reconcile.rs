@@ -8,8 +8,8 @@ use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::workspace::{Workspace, off_the_runtime};
 use crate::store::Unfinished;
+use crate::workspace::{Workspace, off_the_runtime};
 use crate::{Error, JobId, Jobs, JobsOptions, runner, store};
 
 /// How often the loop looks for work that nothing told it of.

@@ -158,9 +158,10 @@ impl<'s> Runner<'s> {
                 return Err(Interrupt::End(Outcome::Stopped));
             }
             (Phase::Running, _) => return Err(Interrupt::failed(LOST.to_owned())),
-            (Phase::Collecting, Some(Outcome::Completed | Outcome::Stopped | Outcome::TimedOut))
-                if !self.workspace.exists() =>
-            {
+            (
+                Phase::Collecting,
+                Some(Outcome::Completed | Outcome::Stopped | Outcome::TimedOut),
+            ) if !self.workspace.exists() => {
                 return Err(Interrupt::failed(LOST_OUTPUTS.to_owned()));
             }
             (Phase::Collecting, Some(outcome)) => outcome.clone(),
@@ -250,9 +251,9 @@ impl<'s> Runner<'s> {
     async fn say_step(&self, text: &str) -> Result<(), Interrupt> {
         self.log.say(self.now(), text).await;
         let (id, message) = (self.id.clone(), text.to_owned());
-        let said = self
-            .shared
-            .change(&self.id, move |tx| store::set_step_message(tx, &id, &message));
+        let said = self.shared.change(&self.id, move |tx| {
+            store::set_step_message(tx, &id, &message)
+        });
         Ok(said.await?)
     }
 

@@ -73,11 +73,7 @@ impl Meta {
         Self::start(place, Some(options.server.clone()), POSTGRES_READERS_MAX)
     }
 
-    fn start(
-        place: Place,
-        server: Option<String>,
-        readers_max: usize,
-    ) -> Result<Self, MetaError> {
+    fn start(place: Place, server: Option<String>, readers_max: usize) -> Result<Self, MetaError> {
         let (queue, jobs) = mpsc::sync_channel(writer::QUEUE_LENGTH_MAX);
         let (opened, hear) = mpsc::sync_channel(1);
         let writes_to = place.clone();

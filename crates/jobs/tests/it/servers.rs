@@ -18,7 +18,10 @@ async fn first(launcher: ScriptedLauncher) -> Option<World> {
     match World::shared(launcher).await {
         Ok(server) => Some(server),
         Err(reason) => {
-            assert!(!store::is_postgres(), "this run is about PostgreSQL: {reason}");
+            assert!(
+                !store::is_postgres(),
+                "this run is about PostgreSQL: {reason}"
+            );
             eprintln!("skipped: {reason}");
             None
         }
@@ -136,7 +139,10 @@ async fn outputs_that_lay_with_a_lost_server_are_told_to_be_lost() {
     change(&b, collecting).await;
     lose_a(&b).await;
     let view = ended(&b, &id(&job)).await;
-    assert!(reason(&view).contains("before the job's outputs"), "{view:?}");
+    assert!(
+        reason(&view).contains("before the job's outputs"),
+        "{view:?}"
+    );
 }
 
 #[tokio::test]
