@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sightline_api::{Fault, Operations};
-use sightline_identity::{Identity, Permit};
+use sightline_identity::{HolderKind, Identity, Permit};
 use sightline_meta::Meta;
 use sightline_model_aws::iam as model;
 
@@ -23,16 +23,18 @@ async fn get_role(
     permit: Permit,
     input: model::GetRoleInput,
 ) -> Result<model::GetRoleOutput, Fault> {
-    let found = app.identity.role(&permit, &input.role_name).await;
+    let found = app
+        .identity
+        .holder(&permit, HolderKind::Role, &input.role_name);
     let role = found.map_err(|error| Fault::of(sts::faults, error.kind(), &error))?;
     Ok(model::GetRoleOutput {
         role: model::Role {
-            path: "/".to_owned(),
-            role_name: role.name,
-            role_id: role.id,
-            arn: role.arn.to_string(),
+            path: role.path.clone(),
+            role_name: role.name.clone(),
+            role_id: role.id.clone(),
+            arn: role.arn.clone(),
             create_date: role.created_at,
-            assume_role_policy_document: Some(role.trust.to_string()),
+            assume_role_policy_document: role.role.as_ref().map(|part| part.trust.clone()),
             description: None,
             max_session_duration: Some(SESSION_S_MAX),
             permissions_boundary: None,

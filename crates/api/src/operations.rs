@@ -11,7 +11,9 @@ use http::{Method, Response, StatusCode};
 use serde_json::Value;
 use sightline_identity::{Identity, Permit};
 use sightline_meta::Meta;
-use sightline_types::{Cx, ErrorKind, Event, EventOutcome, OperationName, RequestId, ResourceRef};
+use sightline_types::{
+    Arn, Cx, ErrorKind, Event, EventOutcome, OperationName, RequestId, ResourceRef,
+};
 use sightline_wire::OperationType;
 use sightline_wire::protocol::{self, RequestParts};
 use sightline_wire::schema::{Asking, Operation, Protocol, Service};
@@ -248,7 +250,10 @@ impl Operations {
         let action = operation.action_for(&document);
         let permit = match operation.asking {
             Asking::Each => Ok(self.identity.defer(cx, action, resource)),
-            Asking::Once | Asking::Versioned(_) => self.identity.permit(cx, action, resource),
+            Asking::Once | Asking::Versioned(_) => {
+                self.authorize(operation, &document, (action, resource), cx)
+                    .await
+            }
         };
         let permit = permit.map_err(|error| Fault::of(self.faults, error.kind(), &error))?;
         let Some(handler) = self.handlers.get(operation.name) else {
@@ -266,6 +271,29 @@ impl Operations {
             body: payload,
         })
         .await
+    }
+
+    /// Asks for the permission that the operation needs, and for that to pass on a role.
+    async fn authorize(
+        &self,
+        operation: &'static Operation,
+        document: &Value,
+        (action, resource): (&'static str, Arn),
+        cx: &Arc<Cx>,
+    ) -> Result<Permit, sightline_identity::Error> {
+        let mut facts = self.identity.resource_facts(cx, &resource).await?;
+        for (key, values) in sightline_wire::condition_facts(operation, document) {
+            facts.put_all(&key, values);
+        }
+        let permit = self.identity.permit_given(cx, action, resource, &facts)?;
+        let passed = operation
+            .passes_role
+            .and_then(|member| document.get(member));
+        if let Some(role) = passed.and_then(Value::as_str) {
+            self.identity
+                .pass_role(cx, role, self.service.event_source)?;
+        }
+        Ok(permit)
     }
 
     /// Records what the engine has not recorded itself: reads, refusals and failures.

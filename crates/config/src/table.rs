@@ -140,6 +140,8 @@ settings! {
 
     /// Keys, roles and secrets.
     identity: Identity {
+        /// File of the key that seals the secrets of access keys, made at first start; unset means `secret.key` in the data directory.
+        secret_key_file: Option<PathBuf> = None;
     }
 
     /// The record of what everybody did.

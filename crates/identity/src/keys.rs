@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sightline_types::{AccountId, Caller, Timestamp};
 
+use crate::policy::Named;
 use crate::{Error, Grants};
 
 /// The half of a key that is never shown: its debug form is `***`.
@@ -41,7 +42,7 @@ pub(crate) struct Principal {
 }
 
 /// A key that can sign requests, and what it may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AccessKey {
     /// The public half: `AKIA…` when permanent, `ASIA…` when temporary.
     pub id: String,
@@ -51,11 +52,17 @@ pub struct AccessKey {
     pub session_token: Option<Secret>,
     /// When a temporary key ends.
     pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Whether it may be used; its owner can switch it off.
+    pub active: bool,
     /// What the key may do.
     pub grants: Grants,
     /// Whose it is, as events and `GetCallerIdentity` show it.
     pub caller: Caller,
     pub(crate) principal: Principal,
+    /// The policies that narrow it, ready to be asked.
+    pub(crate) narrowed: Option<Vec<Named>>,
 }
 
 /// A temporary key to be made.
@@ -72,14 +79,28 @@ pub struct NewSession {
 }
 
 impl AccessKey {
+    /// The user whose key it is; none for those of roles and of the account's owner.
+    #[must_use]
+    pub fn user_name(&self) -> Option<&str> {
+        match &self.grants {
+            Grants::User(name) => Some(name),
+            Grants::Everything | Grants::Only(_) | Grants::Role(_) => None,
+        }
+    }
+
     /// Draws a new temporary key.
-    pub(crate) fn temporary(session: NewSession, account: &AccountId) -> Result<Self, Error> {
+    pub(crate) fn temporary(
+        session: NewSession,
+        role_id: String,
+        account: &AccountId,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         let principal = Principal {
-            role_id: role_id(&session.role_name),
+            role_id,
             role_name: session.role_name,
             session_name: session_name(&session.session_name),
         };
-        let mut key = Self::permanent(principal, session.grants, account)?;
+        let mut key = Self::permanent(principal, session.grants, account, now)?;
         key.id = format!("ASIA{}", random_text(16, BASE32)?);
         key.caller.access_key_id = key.id.clone();
         key.session_token = Some(Secret(random_text(128, BASE64)?));
@@ -92,6 +113,7 @@ impl AccessKey {
         principal: Principal,
         grants: Grants,
         account: &AccountId,
+        now: Timestamp,
     ) -> Result<Self, Error> {
         let id = format!("AKIA{}", random_text(16, BASE32)?);
         Ok(Self {
@@ -99,11 +121,19 @@ impl AccessKey {
             secret: Secret(random_text(40, BASE64)?),
             session_token: None,
             expires_at: None,
+            created_at: now,
+            active: true,
             id,
             grants,
             principal,
+            narrowed: None,
         })
     }
+}
+
+/// Whether a key with this id is permanent.
+pub(crate) fn is_permanent(id: &str) -> bool {
+    id.starts_with("AKIA")
 }
 
 /// What the world sees of a key's principal.
@@ -121,7 +151,14 @@ pub(crate) fn caller(principal: &Principal, access_key_id: &str, account: &Accou
     }
 }
 
-/// The unique identifier of a role: `AROA` and 17 characters that follow from its name.
+/// A unique identifier of IAM: `AIDA` for users, `AROA` for roles, `ANPA` for policies, and 17
+/// random characters.
+pub(crate) fn unique_id(start: &str) -> Result<String, Error> {
+    Ok(format!("{start}{}", random_text(17, BASE32)?))
+}
+
+/// The identifier of a role that is not known here: `AROA` and 17 characters that follow from its
+/// name. The role that first start makes has it too.
 pub(crate) fn role_id(role_name: &str) -> String {
     let mut id = String::from("AROA");
     let letters = role_name.bytes().filter(u8::is_ascii_alphanumeric);
@@ -177,7 +214,8 @@ mod tests {
             session_name: "s".to_owned(),
         };
         let account = "123456789012".parse().unwrap();
-        let key = AccessKey::permanent(principal, Grants::Everything, &account).unwrap();
+        let key = AccessKey::permanent(principal, Grants::Everything, &account, Timestamp::EPOCH);
+        let key = key.unwrap();
         assert!(!format!("{key:?}").contains(key.secret.reveal()));
         assert_eq!((key.id.len(), key.secret.reveal().len()), (20, 40));
         assert_eq!(key.caller.arn, "arn:aws:sts::123456789012:assumed-role/R/s");

@@ -356,10 +356,6 @@ async fn credentials(runner: &Runner<'_>) -> Result<Vec<(String, String)>, Inter
 /// A job reads its inputs and code, writes below its outputs, and knows itself.
 fn grants(runner: &Runner<'_>) -> Grants {
     let spec = &runner.spec;
-    let grant = |actions: &[&str], resources: Vec<String>| Grant {
-        actions: actions.iter().map(|action| (*action).to_owned()).collect(),
-        resources,
-    };
     let reads = spec
         .inputs
         .iter()
@@ -397,7 +393,7 @@ fn grants(runner: &Runner<'_>) -> Grants {
         .arn(&spec.name, &runner.cx.region, &runner.cx.account)
         .to_string();
     let all: Vec<String> = reads.iter().chain(&writes).cloned().collect();
-    Grants::Only(vec![
+    let mut grants = vec![
         grant(
             &["sts:GetCallerIdentity", "iam:GetRole"],
             vec!["*".to_owned()],
@@ -410,7 +406,7 @@ fn grants(runner: &Runner<'_>) -> Grants {
             ],
             vec![itself],
         ),
-        grant(&["s3:ListBucket", "s3:GetBucketLocation"], buckets(&all)),
+        grant(&["s3:GetBucketLocation"], buckets(&all)),
         grant(&["s3:GetObject"], read.chain(written.clone()).collect()),
         grant(
             &[
@@ -421,7 +417,28 @@ fn grants(runner: &Runner<'_>) -> Grants {
             ],
             written,
         ),
-    ])
+    ];
+    grants.extend(reads.iter().filter_map(parsed).map(begin_so).map(listing));
+    let folder = |uri: S3Uri| uri.join("*");
+    grants.extend(writes.iter().filter_map(parsed).map(folder).map(listing));
+    Grants::Only(grants)
+}
+
+fn grant(actions: &[&str], resources: Vec<String>) -> Grant {
+    Grant {
+        actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+        resources,
+        prefixes: Vec::new(),
+    }
+}
+
+/// Lists what begins as the path says, with a star at its end, and nothing else.
+fn listing(uri: S3Uri) -> Grant {
+    Grant {
+        actions: vec!["s3:ListBucket".to_owned()],
+        resources: vec![Arn::s3(uri.bucket.as_str(), None).to_string()],
+        prefixes: vec![uri.path],
+    }
 }
 
 fn make(directory: &Path) -> Result<(), Error> {

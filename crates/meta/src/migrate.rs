@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, Then)] = &[
     (3, include_str!("../migrations/0003_objects.sql"), NOTHING),
     (4, include_str!("../migrations/0004_telemetry.sql"), NOTHING),
     (5, include_str!("../migrations/0005_jobs.sql"), NOTHING),
+    (6, include_str!("../migrations/0006_access.sql"), NOTHING),
     (7, include_str!("../migrations/0007_versions.sql"), NOTHING),
     (
         8,

@@ -58,7 +58,9 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         path: data_dir.join("meta.sqlite"),
     })?;
     let region = settings.server.region.clone();
-    let identity = Identity::open(meta.clone(), region, clock.now()).await?;
+    let secret_key = settings.identity.secret_key_file.clone();
+    let secret_key = secret_key.unwrap_or_else(|| data_dir.join("secret.key"));
+    let identity = Identity::open(meta.clone(), region, &secret_key, clock.now()).await?;
     let blobs_dir = settings.objects.dir.clone();
     let blobs_dir = blobs_dir.unwrap_or_else(|| data_dir.join("blobs"));
     let blobs: Arc<dyn BlobStore> = Arc::new(DirBlobStore::open(&blobs_dir)?);

@@ -5,6 +5,7 @@
 //! meta.sqlite        resources, events, logs
 //! blobs/             the bytes of objects
 //! server.json        where the running server listens
+//! secret.key         seals the secrets of access keys
 //! credentials        the root key, in the form of ~/.aws/credentials
 //! client/            what `sightline env` points programs to
 //! ```

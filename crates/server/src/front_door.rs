@@ -203,6 +203,9 @@ impl FrontDoor {
             access_key_id: id.to_owned(),
         };
         let key = self.identity.key(id).ok_or_else(unknown)?;
+        if !key.active {
+            return Err(unknown());
+        }
         check_session(&key, claim, self.clock.now())?;
         Ok(key)
     }

@@ -6,6 +6,7 @@
 
 pub mod chunked;
 mod error;
+mod facts;
 pub mod limits;
 mod operation;
 mod path;
@@ -21,6 +22,7 @@ pub mod uri;
 mod validate;
 
 pub use error::{DecodeError, EncodeError};
+pub use facts::condition_facts;
 pub use operation::OperationType;
 pub use pattern::Pattern;
 pub use redact::redact;

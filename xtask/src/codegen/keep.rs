@@ -36,6 +36,9 @@ pub(super) struct Operation {
     pub(super) refuses: bool,
     #[serde(default)]
     pub(super) unwrapped: bool,
+    #[serde(default)]
+    pub(super) conditions: BTreeMap<String, String>,
+    pub(super) passes_role: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]

@@ -47,9 +47,9 @@ impl World {
         let path = directory.path().join("meta.db");
         let meta = Meta::open(&MetaOptions { path }).unwrap();
         let region = region.parse().unwrap();
-        let identity = Identity::open(meta.clone(), region, Timestamp::EPOCH)
-            .await
-            .unwrap();
+        let secret_key = directory.path().join("secret.key");
+        let identity = Identity::open(meta.clone(), region, &secret_key, Timestamp::EPOCH);
+        let identity = identity.await.unwrap();
         let caller = identity.root_key().await.unwrap().caller.clone();
         let blobs = DirBlobStore::open(&directory.path().join("objects")).unwrap();
         let objects = Objects::new(meta.clone(), Arc::new(blobs), Arc::new(SystemClock));

@@ -51,6 +51,8 @@ const fn operation(name: &'static str, action: &'static str, read_only: bool) ->
         action,
         asking: Asking::Once,
         resources: &["thing/{Name}"],
+        conditions: &[("tiny:Name", "Name")],
+        passes_role: None,
     }
 }
 
@@ -156,7 +158,8 @@ impl World {
         let path = directory.path().join("meta.sqlite");
         let meta = Meta::open(&MetaOptions { path }).unwrap();
         let region = "us-east-1".parse().unwrap();
-        let identity = Identity::open(meta.clone(), region, Timestamp::EPOCH);
+        let secret_key = directory.path().join("secret.key");
+        let identity = Identity::open(meta.clone(), region, &secret_key, Timestamp::EPOCH);
         let identity = identity.await.unwrap();
         let key = identity.root_key().await.unwrap();
         let app = Arc::new(App {
@@ -186,6 +189,7 @@ impl World {
             grants: Grants::Only(vec![Grant {
                 actions: vec!["tiny:Look*".to_owned()],
                 resources: vec!["*".to_owned()],
+                ..Grant::default()
             }]),
             expires_at: Timestamp::from_millis(1),
         };

@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
 
+mod cases;
+mod laws;
+mod people;
+mod secrets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,18 +15,20 @@ use sightline_types::{Arn, Caller, Cx, OperationName, Recorded, RequestId, Times
 
 const NOW: i64 = 1_795_460_689_000;
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(NOW)
 }
 
-async fn open(dir: &tempfile::TempDir) -> Identity {
+pub(crate) async fn open(dir: &tempfile::TempDir) -> Identity {
     let meta = sightline_testkit::store::open(dir.path());
-    Identity::open(meta, "us-east-1".parse().unwrap(), now())
+    let region = "us-east-1".parse().unwrap();
+    let secret_key = dir.path().join("secret.key");
+    Identity::open(meta, region, &secret_key, now())
         .await
         .unwrap()
 }
 
-fn cx(identity: &Identity, caller: &Caller) -> Arc<Cx> {
+pub(crate) fn cx(identity: &Identity, caller: &Caller) -> Arc<Cx> {
     Arc::new(Cx {
         request_id: RequestId::random(),
         received_at: now(),
@@ -47,6 +54,7 @@ fn session(expires_at: Timestamp) -> NewSession {
         grants: Grants::Only(vec![Grant {
             actions: vec!["s3:GetObject".to_owned()],
             resources: vec!["arn:aws:s3:::b/in/*".to_owned()],
+            ..Grant::default()
         }]),
         expires_at,
     }
@@ -128,23 +136,4 @@ async fn a_key_that_no_longer_exists_is_denied() {
             .permit(&cx, "s3:GetObject", Arn::s3("b", Some("in/x")))
             .is_err()
     );
-}
-
-#[tokio::test]
-async fn the_default_role_is_found_and_others_are_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let identity = open(&dir).await;
-    let root = identity.root_key().await.unwrap();
-    let cx = cx(&identity, &root.caller);
-    let permit = identity
-        .permit(&cx, "iam:GetRole", identity.default_role_arn())
-        .unwrap();
-    let role = identity
-        .role(&permit, "SightlineExecutionRole")
-        .await
-        .unwrap();
-    assert_eq!(role.arn, identity.default_role_arn());
-    assert_eq!(role.trust["Version"], "2012-10-17");
-    let none = identity.role(&permit, "Nobody").await;
-    assert!(matches!(none, Err(Error::RoleNotFound(name)) if name == "Nobody"));
 }

@@ -1,5 +1,7 @@
 //! What a running job may do, and how far it reaches.
 
+use sightline_identity::policy::Context;
+use sightline_identity::{Grant, Grants};
 use sightline_ports::Network;
 
 use crate::scripts::{holding, id, input, output, processing};
@@ -31,17 +33,38 @@ async fn a_job_has_a_key_for_its_own_needs_while_it_runs() {
         ("s3:PutObject", "arn:aws:s3:::bkt/out/b.csv", true),
         ("s3:GetObject", "arn:aws:s3:::bkt/out/b.csv", true),
         ("s3:PutObject", "arn:aws:s3:::bkt/outer/b.csv", false),
-        ("s3:ListBucket", "arn:aws:s3:::bkt", true),
-        ("s3:ListBucket", "arn:aws:s3:::other", false),
+        ("s3:ListBucket", "arn:aws:s3:::bkt", false),
         ("s3:DeleteBucket", "arn:aws:s3:::bkt", false),
+        ("s3:GetBucketLocation", "arn:aws:s3:::bkt", true),
         ("sts:GetCallerIdentity", "*", true),
         ("sagemaker:DescribeProcessingJob", &job("job"), true),
         ("sagemaker:DescribeProcessingJob", &job("other"), false),
         ("sagemaker:StopProcessingJob", &job("job"), false),
         ("sagemaker:CreateProcessingJob", &job("next"), false),
     ];
+    let Grants::Only(grants) = &key.grants else {
+        panic!("a job has grants of its own");
+    };
+    let allow = |action: &str, resource: &str, facts: &Context| {
+        let allows = |grant: &Grant| grant.allows(action, resource, facts);
+        grants.iter().any(allows)
+    };
+    let prefixes = [
+        ("in/", true),
+        ("in/deep/", true),
+        ("out/", true),
+        ("", false),
+        ("outer/", false),
+    ];
+    for (prefix, expected) in prefixes {
+        let mut facts = Context::default();
+        facts.put("s3:prefix", prefix);
+        let allowed = allow("s3:ListBucket", "arn:aws:s3:::bkt", &facts);
+        assert_eq!(allowed, expected, "listing {prefix:?}");
+        assert!(!allow("s3:ListBucket", "arn:aws:s3:::other", &facts));
+    }
     for (action, resource, expected) in cases {
-        let allowed = key.grants.allow(action, resource);
+        let allowed = allow(action, resource, &Context::default());
         assert_eq!(allowed, expected, "{action} on {resource}");
     }
     held.release();

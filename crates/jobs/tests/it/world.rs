@@ -89,7 +89,8 @@ impl World {
         jobs: &str,
     ) -> Self {
         let region = "us-east-1".parse().unwrap();
-        let identity = Identity::open(meta.clone(), region, clock.now());
+        let secret_key = directory.path().join("secret.key");
+        let identity = Identity::open(meta.clone(), region, &secret_key, clock.now());
         let identity = identity.await.unwrap();
         let blobs = DirBlobStore::open(&directory.path().join("blobs")).unwrap();
         let objects = Objects::new(meta.clone(), Arc::new(blobs), clock.clone());

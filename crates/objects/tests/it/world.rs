@@ -41,9 +41,9 @@ impl World {
     ) -> Self {
         let meta = sightline_testkit::store::open(directory.path());
         let region = region.parse().unwrap();
-        let identity = Identity::open(meta.clone(), region, Timestamp::EPOCH)
-            .await
-            .unwrap();
+        let secret_key = directory.path().join("secret.key");
+        let identity = Identity::open(meta.clone(), region, &secret_key, Timestamp::EPOCH);
+        let identity = identity.await.unwrap();
         let objects = Objects::new(meta.clone(), Arc::clone(&blobs), Arc::new(SystemClock));
         Self {
             directory,

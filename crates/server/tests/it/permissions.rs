@@ -10,6 +10,7 @@ fn narrow(action: &str, resource: &str) -> Grants {
     Grants::Only(vec![Grant {
         actions: vec![action.to_owned()],
         resources: vec![resource.to_owned()],
+        ..Grant::default()
     }])
 }
 

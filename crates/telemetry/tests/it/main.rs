@@ -26,9 +26,9 @@ impl Bed {
         let meta = sightline_testkit::store::open(dir.path());
         let clock = Arc::new(SystemClock);
         let region = "us-east-1".parse().unwrap();
-        let identity = Identity::open(meta.clone(), region, clock.now())
-            .await
-            .unwrap();
+        let secret_key = dir.path().join("secret.key");
+        let identity = Identity::open(meta.clone(), region, &secret_key, clock.now());
+        let identity = identity.await.unwrap();
         let cx = Arc::new(Cx {
             request_id: RequestId::random(),
             received_at: clock.now(),

@@ -101,6 +101,11 @@ pub struct Operation {
     pub asking: Asking,
     /// Templates of the resource it needs the permission on; see [`crate::resolve_resource`].
     pub resources: &'static [&'static str],
+    /// Condition keys of policies with the member that each is the value of; see
+    /// [`crate::condition_facts`].
+    pub conditions: &'static [(&'static str, &'static str)],
+    /// The member that names a role which the request hands to the service.
+    pub passes_role: Option<&'static str>,
 }
 
 /// How the permission for an operation is asked for.

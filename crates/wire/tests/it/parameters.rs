@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sightline_types::{AccountId, Region};
 use sightline_wire::limits::EVENT_PARAMETERS_BYTES_MAX;
-use sightline_wire::{redact, resolve_resource, validate};
+use sightline_wire::{condition_facts, redact, resolve_resource, validate};
 
 use crate::tables::{ANIMAL, PLACED, PLAIN};
 
@@ -123,4 +123,26 @@ fn the_first_template_that_is_filled_names_the_resource() {
     }
     assert_eq!(resolve(&PLACED, &json!({})), Ok(format!("{own}*")));
     assert!(resolve(&PLAIN, &json!({ "Legs": 4 })).is_err());
+}
+
+#[test]
+fn conditions_of_policies_read_members_and_tags() {
+    let document = json!({
+        "Nick": "rex",
+        "Tags": [{ "Key": "team", "Value": "red" }, { "Key": "project", "Value": "p" }],
+    });
+    let fact = |key: &str, values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned());
+        (key.to_owned(), values.collect::<Vec<_>>())
+    };
+    let expected = vec![
+        fact("zoo:Nick", &["rex"]),
+        fact("aws:RequestTag/team", &["red"]),
+        fact("aws:RequestTag/project", &["p"]),
+        fact("aws:TagKeys", &["team", "project"]),
+    ];
+    assert_eq!(condition_facts(&PLAIN, &document), expected);
+    let untag = json!({ "TagKeys": ["team"] });
+    let expected = vec![fact("aws:TagKeys", &["team"])];
+    assert_eq!(condition_facts(&PLAIN, &untag), expected);
 }

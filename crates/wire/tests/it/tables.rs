@@ -46,6 +46,8 @@ const fn operation(
         action: "zoo:Any",
         asking: Asking::Once,
         resources,
+        conditions: &[("zoo:Nick", "Nick")],
+        passes_role: None,
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) static OPERATION_LOOKUP_EVENTS: Operation = Operation {
     action: "cloudtrail:LookupEvents",
     asking: Asking::Once,
     resources: &["*"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `Event`.

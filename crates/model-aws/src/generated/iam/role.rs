@@ -35,6 +35,8 @@ pub(super) static OPERATION_GET_ROLE: Operation = Operation {
     action: "iam:GetRole",
     asking: Asking::Once,
     resources: &["role/{RoleName}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `AttachedPermissionsBoundary`.

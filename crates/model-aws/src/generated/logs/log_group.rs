@@ -37,6 +37,8 @@ pub(super) static OPERATION_DESCRIBE_LOG_GROUPS: Operation = Operation {
     action: "logs:DescribeLogGroups",
     asking: Asking::Once,
     resources: &["*"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The enumeration `DataProtectionStatus`.

@@ -41,6 +41,8 @@ pub(super) static OPERATION_DESCRIBE_LOG_STREAMS: Operation = Operation {
         "{logGroupIdentifier}",
         "log-group:{logGroupIdentifier}:*",
     ],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetLogEvents`.
@@ -76,6 +78,8 @@ pub(super) static OPERATION_GET_LOG_EVENTS: Operation = Operation {
         "{logGroupIdentifier}",
         "log-group:{logGroupIdentifier}:log-stream:{logStreamName}",
     ],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `DescribeLogStreamsRequest`.

@@ -42,6 +42,8 @@ pub(super) static OPERATION_CREATE_BUCKET: Operation = Operation {
     action: "s3:CreateBucket",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `DeleteBucket`.
@@ -73,6 +75,8 @@ pub(super) static OPERATION_DELETE_BUCKET: Operation = Operation {
     action: "s3:DeleteBucket",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketLocation`.
@@ -104,6 +108,8 @@ pub(super) static OPERATION_GET_BUCKET_LOCATION: Operation = Operation {
     action: "s3:GetBucketLocation",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `HeadBucket`.
@@ -135,6 +141,8 @@ pub(super) static OPERATION_HEAD_BUCKET: Operation = Operation {
     action: "s3:ListBucket",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `ListBuckets`.
@@ -166,6 +174,8 @@ pub(super) static OPERATION_LIST_BUCKETS: Operation = Operation {
     action: "s3:ListAllMyBuckets",
     asking: Asking::Once,
     resources: &["*"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `Bucket`.

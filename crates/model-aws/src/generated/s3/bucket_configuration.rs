@@ -41,6 +41,8 @@ pub(super) static OPERATION_GET_BUCKET_ACCELERATE_CONFIGURATION: Operation = Ope
     action: "s3:GetAccelerateConfiguration",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketAcl`.
@@ -72,6 +74,8 @@ pub(super) static OPERATION_GET_BUCKET_ACL: Operation = Operation {
     action: "s3:GetBucketAcl",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketCors`.
@@ -103,6 +107,8 @@ pub(super) static OPERATION_GET_BUCKET_CORS: Operation = Operation {
     action: "s3:GetBucketCORS",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketEncryption`.
@@ -134,6 +140,8 @@ pub(super) static OPERATION_GET_BUCKET_ENCRYPTION: Operation = Operation {
     action: "s3:GetEncryptionConfiguration",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketLifecycleConfiguration`.
@@ -165,6 +173,8 @@ pub(super) static OPERATION_GET_BUCKET_LIFECYCLE_CONFIGURATION: Operation = Oper
     action: "s3:GetLifecycleConfiguration",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketLogging`.
@@ -196,6 +206,8 @@ pub(super) static OPERATION_GET_BUCKET_LOGGING: Operation = Operation {
     action: "s3:GetBucketLogging",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketNotificationConfiguration`.
@@ -227,6 +239,8 @@ pub(super) static OPERATION_GET_BUCKET_NOTIFICATION_CONFIGURATION: Operation = O
     action: "s3:GetBucketNotification",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketOwnershipControls`.
@@ -258,6 +272,8 @@ pub(super) static OPERATION_GET_BUCKET_OWNERSHIP_CONTROLS: Operation = Operation
     action: "s3:GetBucketOwnershipControls",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketReplication`.
@@ -289,6 +305,8 @@ pub(super) static OPERATION_GET_BUCKET_REPLICATION: Operation = Operation {
     action: "s3:GetReplicationConfiguration",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketRequestPayment`.
@@ -320,6 +338,8 @@ pub(super) static OPERATION_GET_BUCKET_REQUEST_PAYMENT: Operation = Operation {
     action: "s3:GetBucketRequestPayment",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketWebsite`.
@@ -351,6 +371,8 @@ pub(super) static OPERATION_GET_BUCKET_WEBSITE: Operation = Operation {
     action: "s3:GetBucketWebsite",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetObjectLockConfiguration`.
@@ -382,6 +404,8 @@ pub(super) static OPERATION_GET_OBJECT_LOCK_CONFIGURATION: Operation = Operation
     action: "s3:GetBucketObjectLockConfiguration",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetPublicAccessBlock`.
@@ -413,6 +437,8 @@ pub(super) static OPERATION_GET_PUBLIC_ACCESS_BLOCK: Operation = Operation {
     action: "s3:GetBucketPublicAccessBlock",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `PutBucketAcl`.
@@ -444,6 +470,8 @@ pub(super) static OPERATION_PUT_BUCKET_ACL: Operation = Operation {
     action: "s3:PutBucketAcl",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The enumeration `BucketAccelerateStatus`.

@@ -38,6 +38,8 @@ pub(super) static OPERATION_DELETE_BUCKET_TAGGING: Operation = Operation {
     action: "s3:PutBucketTagging",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetBucketTagging`.
@@ -69,6 +71,8 @@ pub(super) static OPERATION_GET_BUCKET_TAGGING: Operation = Operation {
     action: "s3:GetBucketTagging",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `PutBucketTagging`.
@@ -100,6 +104,8 @@ pub(super) static OPERATION_PUT_BUCKET_TAGGING: Operation = Operation {
     action: "s3:PutBucketTagging",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `DeleteBucketTaggingRequest`.

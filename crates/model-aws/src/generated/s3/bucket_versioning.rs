@@ -37,6 +37,8 @@ pub(super) static OPERATION_GET_BUCKET_VERSIONING: Operation = Operation {
     action: "s3:GetBucketVersioning",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `PutBucketVersioning`.
@@ -68,6 +70,8 @@ pub(super) static OPERATION_PUT_BUCKET_VERSIONING: Operation = Operation {
     action: "s3:PutBucketVersioning",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The enumeration `BucketVersioningStatus`.

@@ -61,6 +61,8 @@ pub(super) static OPERATION_ABORT_MULTIPART_UPLOAD: Operation = Operation {
     action: "s3:AbortMultipartUpload",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `CompleteMultipartUpload`.
@@ -92,6 +94,8 @@ pub(super) static OPERATION_COMPLETE_MULTIPART_UPLOAD: Operation = Operation {
     action: "s3:PutObject",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `CreateMultipartUpload`.
@@ -123,6 +127,8 @@ pub(super) static OPERATION_CREATE_MULTIPART_UPLOAD: Operation = Operation {
     action: "s3:PutObject",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `ListMultipartUploads`.
@@ -154,6 +160,8 @@ pub(super) static OPERATION_LIST_MULTIPART_UPLOADS: Operation = Operation {
     action: "s3:ListBucketMultipartUploads",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `ListParts`.
@@ -185,6 +193,8 @@ pub(super) static OPERATION_LIST_PARTS: Operation = Operation {
     action: "s3:ListMultipartUploadParts",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `UploadPart`.
@@ -216,6 +226,8 @@ pub(super) static OPERATION_UPLOAD_PART: Operation = Operation {
     action: "s3:PutObject",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `UploadPartCopy`.
@@ -248,6 +260,8 @@ pub(super) static OPERATION_UPLOAD_PART_COPY: Operation = Operation {
     action: "s3:PutObject",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `AbortMultipartUploadOutput`.

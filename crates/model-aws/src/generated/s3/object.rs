@@ -60,6 +60,11 @@ pub(super) static OPERATION_COPY_OBJECT: Operation = Operation {
     action: "s3:PutObject",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: &[
+        ("s3:x-amz-copy-source", "CopySource"),
+        ("s3:x-amz-metadata-directive", "MetadataDirective"),
+    ],
+    passes_role: None,
 };
 
 /// The operation `DeleteObject`.
@@ -91,6 +96,8 @@ pub(super) static OPERATION_DELETE_OBJECT: Operation = Operation {
     action: "s3:DeleteObject",
     asking: Asking::Versioned("s3:DeleteObjectVersion"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `DeleteObjects`.
@@ -122,6 +129,8 @@ pub(super) static OPERATION_DELETE_OBJECTS: Operation = Operation {
     action: "s3:DeleteObjects",
     asking: Asking::Each,
     resources: &["{Bucket}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetObject`.
@@ -153,6 +162,8 @@ pub(super) static OPERATION_GET_OBJECT: Operation = Operation {
     action: "s3:GetObject",
     asking: Asking::Versioned("s3:GetObjectVersion"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetObjectAcl`.
@@ -184,6 +195,8 @@ pub(super) static OPERATION_GET_OBJECT_ACL: Operation = Operation {
     action: "s3:GetObjectAcl",
     asking: Asking::Versioned("s3:GetObjectVersionAcl"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetObjectAttributes`.
@@ -215,6 +228,8 @@ pub(super) static OPERATION_GET_OBJECT_ATTRIBUTES: Operation = Operation {
     action: "s3:GetObject",
     asking: Asking::Versioned("s3:GetObjectVersion"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `HeadObject`.
@@ -246,6 +261,8 @@ pub(super) static OPERATION_HEAD_OBJECT: Operation = Operation {
     action: "s3:GetObject",
     asking: Asking::Versioned("s3:GetObjectVersion"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `ListObjectVersions`.
@@ -277,6 +294,12 @@ pub(super) static OPERATION_LIST_OBJECT_VERSIONS: Operation = Operation {
     action: "s3:ListBucketVersions",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[
+        ("s3:delimiter", "Delimiter"),
+        ("s3:max-keys", "MaxKeys"),
+        ("s3:prefix", "Prefix"),
+    ],
+    passes_role: None,
 };
 
 /// The operation `ListObjects`.
@@ -308,6 +331,12 @@ pub(super) static OPERATION_LIST_OBJECTS: Operation = Operation {
     action: "s3:ListBucket",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[
+        ("s3:delimiter", "Delimiter"),
+        ("s3:max-keys", "MaxKeys"),
+        ("s3:prefix", "Prefix"),
+    ],
+    passes_role: None,
 };
 
 /// The operation `ListObjectsV2`.
@@ -339,6 +368,12 @@ pub(super) static OPERATION_LIST_OBJECTS_V2: Operation = Operation {
     action: "s3:ListBucket",
     asking: Asking::Once,
     resources: &["{Bucket}"],
+    conditions: &[
+        ("s3:delimiter", "Delimiter"),
+        ("s3:max-keys", "MaxKeys"),
+        ("s3:prefix", "Prefix"),
+    ],
+    passes_role: None,
 };
 
 /// The operation `PutObject`.
@@ -370,6 +405,13 @@ pub(super) static OPERATION_PUT_OBJECT: Operation = Operation {
     action: "s3:PutObject",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: &[
+        ("s3:if-none-match", "IfNoneMatch"),
+        ("s3:x-amz-acl", "ACL"),
+        ("s3:x-amz-server-side-encryption", "ServerSideEncryption"),
+        ("s3:x-amz-storage-class", "StorageClass"),
+    ],
+    passes_role: None,
 };
 
 /// The operation `PutObjectAcl`.
@@ -401,6 +443,8 @@ pub(super) static OPERATION_PUT_OBJECT_ACL: Operation = Operation {
     action: "s3:PutObjectAcl",
     asking: Asking::Versioned("s3:PutObjectVersionAcl"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The enumeration `AnnotationDirective`.

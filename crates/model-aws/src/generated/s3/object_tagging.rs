@@ -38,6 +38,8 @@ pub(super) static OPERATION_DELETE_OBJECT_TAGGING: Operation = Operation {
     action: "s3:DeleteObjectTagging",
     asking: Asking::Versioned("s3:DeleteObjectVersionTagging"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `GetObjectTagging`.
@@ -69,6 +71,8 @@ pub(super) static OPERATION_GET_OBJECT_TAGGING: Operation = Operation {
     action: "s3:GetObjectTagging",
     asking: Asking::Versioned("s3:GetObjectVersionTagging"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `PutObjectTagging`.
@@ -100,6 +104,8 @@ pub(super) static OPERATION_PUT_OBJECT_TAGGING: Operation = Operation {
     action: "s3:PutObjectTagging",
     asking: Asking::Versioned("s3:PutObjectVersionTagging"),
     resources: &["{Bucket}/{Key}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `DeleteObjectTaggingOutput`.

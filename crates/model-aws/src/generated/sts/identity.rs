@@ -34,6 +34,8 @@ pub(super) static OPERATION_GET_CALLER_IDENTITY: Operation = Operation {
     action: "sts:GetCallerIdentity",
     asking: Asking::Once,
     resources: &["*"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `GetCallerIdentityRequest`.

@@ -44,6 +44,8 @@ pub(super) static OPERATION_CREATE_PROCESSING_JOB: Operation = Operation {
     action: "sagemaker:CreateProcessingJob",
     asking: Asking::Once,
     resources: &["processing-job/{ProcessingJobName}"],
+    conditions: &[],
+    passes_role: Some("RoleArn"),
 };
 
 /// The operation `DescribeProcessingJob`.
@@ -75,6 +77,8 @@ pub(super) static OPERATION_DESCRIBE_PROCESSING_JOB: Operation = Operation {
     action: "sagemaker:DescribeProcessingJob",
     asking: Asking::Once,
     resources: &["processing-job/{ProcessingJobName}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `ListProcessingJobs`.
@@ -106,6 +110,8 @@ pub(super) static OPERATION_LIST_PROCESSING_JOBS: Operation = Operation {
     action: "sagemaker:ListProcessingJobs",
     asking: Asking::Once,
     resources: &["*"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `StopProcessingJob`.
@@ -137,6 +143,8 @@ pub(super) static OPERATION_STOP_PROCESSING_JOB: Operation = Operation {
     action: "sagemaker:StopProcessingJob",
     asking: Asking::Once,
     resources: &["processing-job/{ProcessingJobName}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `AppSpecification`.

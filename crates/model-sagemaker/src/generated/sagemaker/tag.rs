@@ -35,6 +35,8 @@ pub(super) static OPERATION_ADD_TAGS: Operation = Operation {
     action: "sagemaker:AddTags",
     asking: Asking::Once,
     resources: &["{ResourceArn}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `DeleteTags`.
@@ -66,6 +68,8 @@ pub(super) static OPERATION_DELETE_TAGS: Operation = Operation {
     action: "sagemaker:DeleteTags",
     asking: Asking::Once,
     resources: &["{ResourceArn}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `ListTags`.
@@ -97,6 +101,8 @@ pub(super) static OPERATION_LIST_TAGS: Operation = Operation {
     action: "sagemaker:ListTags",
     asking: Asking::Once,
     resources: &["{ResourceArn}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `AddTagsInput`.

@@ -44,6 +44,8 @@ pub(super) static OPERATION_CREATE_TRAINING_JOB: Operation = Operation {
     action: "sagemaker:CreateTrainingJob",
     asking: Asking::Once,
     resources: &["training-job/{TrainingJobName}"],
+    conditions: &[],
+    passes_role: Some("RoleArn"),
 };
 
 /// The operation `DescribeTrainingJob`.
@@ -75,6 +77,8 @@ pub(super) static OPERATION_DESCRIBE_TRAINING_JOB: Operation = Operation {
     action: "sagemaker:DescribeTrainingJob",
     asking: Asking::Once,
     resources: &["training-job/{TrainingJobName}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `ListTrainingJobs`.
@@ -106,6 +110,8 @@ pub(super) static OPERATION_LIST_TRAINING_JOBS: Operation = Operation {
     action: "sagemaker:ListTrainingJobs",
     asking: Asking::Once,
     resources: &["*"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The operation `StopTrainingJob`.
@@ -137,6 +143,8 @@ pub(super) static OPERATION_STOP_TRAINING_JOB: Operation = Operation {
     action: "sagemaker:StopTrainingJob",
     asking: Asking::Once,
     resources: &["training-job/{TrainingJobName}"],
+    conditions: &[],
+    passes_role: None,
 };
 
 /// The structure `AlgorithmSpecification`.
