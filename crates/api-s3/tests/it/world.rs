@@ -83,6 +83,7 @@ impl World {
             grants: Grants::Only(vec![Grant {
                 actions: texts(actions),
                 resources: texts(resources),
+                prefixes: Vec::new(),
             }]),
             expires_at: Timestamp::from_millis(i64::MAX),
         };
