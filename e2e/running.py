@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -29,7 +30,8 @@ def until(what, probe, limit_s=120.0, every_s=0.1):
 class Server:
     """One server. It can be stopped, killed and started again on the same data."""
 
-    def __init__(self, data_dir):
+    def __init__(self, data_dir, *flags):
+        self.flags = flags
         self.data_dir = pathlib.Path(data_dir)
         self.log = self.data_dir.with_suffix(".log")
         self.process = None
@@ -39,7 +41,7 @@ class Server:
         started_at = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", listen, "--data-dir", str(self.data_dir)],
+                [BINARY, "serve", "--listen", listen, "--data-dir", str(self.data_dir), *map(str, self.flags)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(),
             )
         until("the server to listen", lambda: self._listens(started_at), START_LIMIT_S, 0.02)
@@ -49,7 +51,7 @@ class Server:
     def _listens(self, started_at):
         said = self.log.read_bytes()[started_at:]
         assert self.process.poll() is None, "the server ended at start:\n" + said.decode()
-        return b"listening on http://" in said
+        return re.search(rb"listening on https?://", said)
 
     def _environment(self):
         text = self.command("env", "--format", "posix").stdout

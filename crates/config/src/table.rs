@@ -90,6 +90,20 @@ settings! {
 
     /// TLS on the same port.
     tls: Tls {
+        /// Whether TLS is spoken, beside plain HTTP.
+        enabled: bool = false;
+        /// Whether plain HTTP is refused; implies `enabled`.
+        required: bool = false;
+        /// Certificate chain in PEM; unset means one of the server's own authority, in `tls` in the data directory.
+        certificate_file: Option<PathBuf> = None;
+        /// Private key of the certificate in PEM.
+        key_file: Option<PathBuf> = None;
+        /// What clients must trust, in PEM, for `sightline env`; with the server's own certificate this needs no setting.
+        authority_file: Option<PathBuf> = None;
+        /// Further names and addresses for the server's own certificate, beside `localhost` and the host's name.
+        names: Vec<String> = Vec::new();
+        /// How long a client may take to shake hands.
+        handshake_timeout_ms: u64 = 10_000, from 10 to 600_000;
     }
 
     /// What a client may ask for at most.

@@ -435,6 +435,7 @@ fn platform_cx(shared: &Shared, spec: &JobSpec) -> Cx {
             access_key_id: String::new(),
         },
         source: "sagemaker.amazonaws.com".to_owned(),
+        tls: None,
         user_agent: "sagemaker.amazonaws.com".to_owned(),
         operation: OperationName {
             source: "sagemaker.amazonaws.com",

@@ -15,7 +15,8 @@ use tokio::sync::watch;
 
 use crate::assembly::{Assembly, Ground, assemble};
 use crate::data_dir::{Credentials, DataDir, DataDirError, ServerFile};
-use crate::listener;
+use crate::listener::{self, PortOptions};
+use crate::tls::{Tls, TlsError};
 
 /// How long one step of building an environment may take.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -116,6 +117,9 @@ pub enum StartError {
     /// The recipes of images are not readable.
     #[error("could not read the recipes of images")]
     Recipes(#[from] sightline_launch::RecipeError),
+    /// TLS cannot be offered.
+    #[error("could not set up TLS")]
+    Tls(#[from] TlsError),
     /// The address cannot be listened at.
     #[error("could not listen at {address}; give another address with --listen")]
     Listen {
@@ -154,23 +158,27 @@ pub async fn run(
         data_dir: data.path().to_owned(),
         jobs_dir: config.jobs_dir,
         settings: config.settings.clone(),
-        clock,
+        clock: Arc::clone(&clock),
         launcher: launcher.clone(),
     })
     .await?;
     let settings = config.settings;
+    let tls = Tls::open(&settings, data.path(), &clock)?;
     let address = settings.server.listen;
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
-    publish(
-        &data,
-        &identity,
-        &endpoint,
-        &default_bucket,
-        config.client_shim,
-    )
-    .await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let endpoint = format!("{scheme}://{}", listener.local_addr().map_err(failed)?);
+    let own_authority = tls.as_ref().and_then(|tls| tls.own_authority());
+    let server = ServerFile {
+        endpoint: endpoint.clone(),
+        pid: std::process::id(),
+        region: identity.region().to_string(),
+        account: identity.account().to_string(),
+        default_bucket: default_bucket.clone(),
+        authority: settings.tls.authority_file.clone().or(own_authority),
+    };
+    publish(&data, &identity, &server, config.client_shim).await?;
     launcher.self_test().await;
     let isolation = launcher.isolation();
     ready(&Ready {
@@ -181,30 +189,37 @@ pub async fn run(
         isolation,
     });
     let reconciler = jobs.reconcile(shutdown.clone());
-    let served = listener::serve(listener, front, &settings, shutdown);
-    tokio::join!(served, reconciler);
+    let port = PortOptions {
+        settings: &settings,
+        tls: tls.clone(),
+    };
+    let served = listener::serve(listener, front, port, shutdown);
+    tokio::select! {
+        _ = async { tokio::join!(served, reconciler) } => {}
+        () = keep_fresh(tls) => {}
+    }
     data.retract();
     Ok(())
+}
+
+/// Keeps the certificate fresh; without one there is nothing to do, for ever.
+async fn keep_fresh(tls: Option<Arc<Tls>>) {
+    match tls {
+        Some(tls) => tls.keep_fresh().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn publish(
     data: &DataDir,
     identity: &Identity,
-    endpoint: &str,
-    default_bucket: &str,
+    server: &ServerFile,
     client_shim: &str,
 ) -> Result<(), StartError> {
     let root = identity.root_key().await?;
-    let server = ServerFile {
-        endpoint: endpoint.to_owned(),
-        pid: std::process::id(),
-        region: identity.region().to_string(),
-        account: identity.account().to_string(),
-        default_bucket: default_bucket.to_owned(),
-    };
     let credentials = Credentials {
         access_key_id: root.id.clone(),
         secret_access_key: root.secret.reveal().to_owned(),
     };
-    Ok(data.publish(&server, &credentials, client_shim)?)
+    Ok(data.publish(server, &credentials, client_shim)?)
 }

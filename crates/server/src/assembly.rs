@@ -165,6 +165,7 @@ async fn make_default_bucket(
         region: region.clone(),
         caller: root.caller.clone(),
         source: "sightline".to_owned(),
+        tls: None,
         user_agent: "sightline".to_owned(),
         operation: OperationName {
             source: "s3.amazonaws.com",

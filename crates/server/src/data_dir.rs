@@ -7,6 +7,7 @@
 //! server.json        where the running server listens
 //! secret.key         seals the secrets of access keys
 //! credentials        the root key, in the form of ~/.aws/credentials
+//! tls/               the server's own certificate authority, if it has one
 //! client/            what `sightline env` points programs to
 //! ```
 
@@ -17,6 +18,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+
+/// Where distributions keep the certificates that a host trusts.
+const HOST_BUNDLES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
 
 /// A data directory that is held by this process.
 #[derive(Debug)]
@@ -38,6 +46,9 @@ pub struct ServerFile {
     pub account: String,
     /// The bucket that the SDK uses by default.
     pub default_bucket: String,
+    /// What clients must trust when the address begins with `https`.
+    #[serde(default)]
+    pub authority: Option<PathBuf>,
 }
 
 /// The key that a data directory's owner uses.
@@ -128,6 +139,10 @@ impl DataDir {
             "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
             credentials.access_key_id, credentials.secret_access_key
         );
+        if let Some(authority) = &server.authority {
+            let bundle = bundle_with(authority)?;
+            replace(&trust_bundle(&self.path), &bundle)?;
+        }
         let server = serde_json::to_string_pretty(server)
             .map_err(|_| DataDirError::Unreadable(self.path.join("server.json")))?;
         replace(&sdk_config(&self.path), &config)?;
@@ -148,6 +163,21 @@ impl DataDir {
 #[must_use]
 pub fn sdk_config(data_dir: &Path) -> PathBuf {
     data_dir.join("client/sagemaker-config.yaml")
+}
+
+/// The certificates that programs shall trust: those of this host and the server's authority.
+#[must_use]
+pub fn trust_bundle(data_dir: &Path) -> PathBuf {
+    data_dir.join("client/ca-bundle.pem")
+}
+
+/// A program that trusts the server must not cease to trust everybody else.
+fn bundle_with(authority: &Path) -> Result<String, DataDirError> {
+    let own = fs::read_to_string(authority).map_err(failed("read", authority))?;
+    let of_host = HOST_BUNDLES
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok());
+    Ok(format!("{}\n{own}", of_host.unwrap_or_default()))
 }
 
 /// The directory to put on `PYTHONPATH`.
@@ -210,6 +240,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
             default_bucket: "bucket".to_owned(),
+            authority: None,
         };
         let key = Credentials {
             access_key_id: "AKIAEXAMPLE".to_owned(),

@@ -92,6 +92,11 @@ impl FrontDoor {
         &self.services
     }
 
+    /// Returns once the server is about to end.
+    pub(crate) async fn ends(&self) {
+        self.probes.health.ends().await;
+    }
+
     /// Answers one request that came from `peer`.
     pub async fn answer(&self, request: http::Request<Body>, peer: &Peer) -> Response<Body> {
         let (parts, body) = request.into_parts();
@@ -331,6 +336,7 @@ impl FrontDoor {
             region: self.identity.region().clone(),
             caller: key.caller.clone(),
             source: peer.source.to_string(),
+            tls: peer.tls.clone(),
             user_agent: user_agent.chars().take(USER_AGENT_CHARS_MAX).collect(),
             operation: UNKNOWN_OPERATION,
             parameters: None,

@@ -82,6 +82,13 @@ impl Health {
         self.ending.send_replace(true);
     }
 
+    /// Returns once the server is about to end.
+    pub(crate) async fn ends(&self) {
+        // The sender lives as long as this does.
+        let _: Result<_, watch::error::RecvError> =
+            self.ending.subscribe().wait_for(|ending| *ending).await;
+    }
+
     /// What is found, at most a second old.
     pub(crate) async fn findings(&self) -> Arc<Findings> {
         let ending = *self.ending.borrow();

@@ -21,13 +21,15 @@ mod peer;
 mod places;
 mod probe;
 mod route;
+mod tls;
 
 pub use app::{EnvironmentSettings, Ready, ServerConfig, StartError, run};
 pub use assembly::{Assembly, Ground, assemble};
 pub use data_dir::{
     Credentials, DataDir, DataDirError, ServerFile, client_shim, read_credentials, read_server,
-    sdk_config,
+    sdk_config, trust_bundle,
 };
 pub use front_door::FrontDoor;
-pub use listener::serve;
+pub use listener::{PortOptions, serve};
 pub use peer::Peer;
+pub use tls::{Tls, TlsError};

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
 use sightline_config::Settings;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::patience::{Held, Patient, Turn, patient};
 use crate::peer::Peer;
 use crate::places::{Place, Places};
+use crate::tls::{Opened, Tls};
 
 /// The number of headers up to which the HTTP library needs no memory of its own for them.
 const HEADERS_MAX_OF_HYPER: usize = 100;
@@ -38,10 +39,10 @@ const RESERVE_TIME: Duration = Duration::from_secs(2);
 pub async fn serve(
     listener: TcpListener,
     door: Arc<FrontDoor>,
-    settings: &Settings,
+    port: PortOptions<'_>,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let server = Server::new(door, settings);
+    let server = Server::new(door, port);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -64,13 +65,24 @@ struct Server {
     limits: Limits,
     places: Places,
     graceful: GracefulShutdown,
+    tls: Option<Arc<Tls>>,
+}
+
+/// How the port is served.
+#[derive(Debug)]
+pub struct PortOptions<'s> {
+    /// What file, variables and flags say.
+    pub settings: &'s Settings,
+    /// How TLS is spoken, if it is.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Server {
-    fn new(door: Arc<FrontDoor>, settings: &Settings) -> Self {
-        let limits = Limits::of(settings);
+    fn new(door: Arc<FrontDoor>, port: PortOptions<'_>) -> Self {
+        let limits = Limits::of(port.settings);
         Self {
             door,
+            tls: port.tls,
             places: Places::new(&limits),
             limits,
             graceful: GracefulShutdown::new(),
@@ -84,21 +96,17 @@ impl Server {
         address: SocketAddr,
         place: Option<Place>,
     ) {
-        let peer = Peer::new(address.ip().to_canonical().to_string());
         let metrics = Arc::clone(self.door.metrics());
         let Some(place) = place else {
             return metrics.connection_refused();
         };
         let full = place.in_reserve;
         metrics.connection_opened();
-        let connection = connection(stream, Arc::clone(&self.door), peer, &self.limits, full);
-        let watched = self.graceful.watch(connection);
+        let (door, limits) = (Arc::clone(&self.door), self.limits.clone());
+        let (watcher, tls) = (self.graceful.watcher(), self.tls.clone());
         connections.spawn(async move {
-            let served = async {
-                if let Err(error) = watched.await {
-                    tracing::debug!(%error, "a connection ended early");
-                }
-            };
+            let peer = Peer::new(address.ip().to_canonical().to_string());
+            let served = serve_one(Connected { stream, peer, full }, tls, watcher, door, limits);
             if full {
                 metrics.connection_refused();
                 // What is cut off has had its time.
@@ -119,6 +127,7 @@ impl Server {
             door: Arc::clone(&self.door),
             limits: self.limits,
             places: self.places,
+            tls: self.tls,
             graceful: GracefulShutdown::new(),
         };
         let mut late_connections = JoinSet::new();
@@ -160,6 +169,54 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             None
         }
+    }
+}
+
+/// A connection that is accepted.
+struct Connected {
+    stream: TcpStream,
+    peer: Peer,
+    full: bool,
+}
+
+/// Serves one connection to its end, in whichever of the port's languages it speaks.
+async fn serve_one(
+    connected: Connected,
+    tls: Option<Arc<Tls>>,
+    watcher: Watcher,
+    door: Arc<FrontDoor>,
+    limits: Limits,
+) {
+    let Connected {
+        stream,
+        mut peer,
+        full,
+    } = connected;
+    let opened = match &tls {
+        None => Ok(Opened::Plain(stream)),
+        // A client that has not said a word yet holds nobody up when the server ends.
+        Some(tls) => tokio::select! {
+            opened = tls.accept(stream) => opened,
+            () = door.ends(), if !full => return,
+        },
+    };
+    let served = match opened {
+        Ok(Opened::Plain(stream)) => {
+            let connection = connection(stream, door, peer, &limits, full);
+            watcher.watch(connection).await
+        }
+        Ok(Opened::Secure(stream, details)) => {
+            peer.tls = Some(details);
+            let connection = connection(*stream, door, peer, &limits, full);
+            watcher.watch(connection).await
+        }
+        Err(error) => {
+            door.metrics().handshake_failed();
+            return tracing::debug!(%error, "a connection did not come about");
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 

@@ -3,11 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use sightline_types::TlsDetails;
+
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// An address, or the name of a job's own socket.
     pub source: Arc<str>,
+    /// How the connection is protected; `None` if it is not.
+    pub tls: Option<TlsDetails>,
 }
 
 impl Peer {
@@ -16,6 +20,7 @@ impl Peer {
     pub fn new(source: impl Into<Arc<str>>) -> Self {
         Self {
             source: source.into(),
+            tls: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Signed calls to the running server, as any other client makes them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -8,6 +9,7 @@ use serde_json::Value;
 use sightline_ports::{Clock as _, SystemClock};
 use sightline_server::{Credentials, ServerFile};
 use sightline_wire::sigv4::{PayloadHash, SecretKey, Signer, sha256};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use crate::environment;
 
@@ -60,6 +62,26 @@ pub(crate) const LOGS: Service = Service {
     target_prefix: "Logs_20140328",
 };
 
+/// Trusts the server's authority and nobody else.
+fn trust(server: &ServerFile) -> Result<TlsConfig> {
+    let mut trusted = Vec::new();
+    if let Some(authority) = &server.authority {
+        let text = std::fs::read(authority)
+            .with_context(|| format!("cannot read {}", authority.display()))?;
+        for item in parse_pem(&text) {
+            if let PemItem::Certificate(certificate) = item? {
+                trusted.push(certificate);
+            }
+        }
+    }
+    let provider = rustls::crypto::ring::default_provider();
+    Ok(TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(RootCerts::Specific(Arc::new(trusted)))
+        .unversioned_rustls_crypto_provider(Arc::new(provider))
+        .build())
+}
+
 impl Client {
     /// A client of the server that runs on a data directory.
     pub(crate) fn of(data_dir: &Path) -> Result<Self> {
@@ -67,6 +89,7 @@ impl Client {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
+            .tls_config(trust(&server)?)
             .build();
         Ok(Self {
             server,

@@ -40,7 +40,10 @@ fn to_unset() -> Vec<String> {
 
 /// The hosts that no proxy may stand before: those of the user, and the server.
 fn no_proxy(name: &str, server: &ServerFile) -> OsString {
-    let host = server.endpoint.trim_start_matches("http://");
+    let endpoint = server.endpoint.as_str();
+    let host = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, host)| host);
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
     let present = places::variable(name).unwrap_or_default();
     let listed = present
@@ -131,7 +134,13 @@ fn variables(data_dir: &Path) -> Result<Vec<(&'static str, OsString)>> {
     let others = std::env::split_paths(&present).filter(|path| *path != shim);
     let python_path = std::env::join_paths(std::iter::once(shim.clone()).chain(others))?;
     let (upper, lower) = (no_proxy("NO_PROXY", &server), no_proxy("no_proxy", &server));
-    Ok(vec![
+    let mut variables: Vec<(&str, OsString)> = Vec::new();
+    if server.authority.is_some() {
+        let bundle = sightline_server::trust_bundle(data_dir);
+        let names = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"];
+        variables.extend(names.map(|name| (name, bundle.clone().into())));
+    }
+    variables.extend([
         ("AWS_ENDPOINT_URL", server.endpoint.into()),
         ("AWS_ACCESS_KEY_ID", key.access_key_id.into()),
         ("AWS_SECRET_ACCESS_KEY", key.secret_access_key.into()),
@@ -144,7 +153,8 @@ fn variables(data_dir: &Path) -> Result<Vec<(&'static str, OsString)>> {
         ("PYTHONPATH", python_path),
         ("NO_PROXY", upper),
         ("no_proxy", lower),
-    ])
+    ]);
+    Ok(variables)
 }
 
 impl Env {

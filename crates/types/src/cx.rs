@@ -20,6 +20,17 @@ pub struct Caller {
     pub access_key_id: String,
 }
 
+/// How a connection is protected, in the words of CloudTrail's `tlsDetails`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsDetails {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite's name.
+    pub cipher_suite: String,
+    /// The name that the client called the server by, if it gave one.
+    pub server_name: Option<String>,
+}
+
 /// What travels with a request from the front door to the event it leaves behind.
 #[derive(Debug)]
 pub struct Cx {
@@ -35,6 +46,8 @@ pub struct Cx {
     pub caller: Caller,
     /// The peer's address, or the name of a job's own socket.
     pub source: String,
+    /// How the connection was protected; `None` if it was not.
+    pub tls: Option<TlsDetails>,
     /// The client's `User-Agent`, cut to 1,024 characters.
     pub user_agent: String,
     /// The operation asked for.
@@ -56,6 +69,7 @@ impl Cx {
             region: self.region.clone(),
             caller: self.caller.clone(),
             source: self.source.clone(),
+            tls: self.tls.clone(),
             user_agent: self.user_agent.clone(),
             operation,
             parameters: None,

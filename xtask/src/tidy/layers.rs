@@ -93,9 +93,11 @@ const HOMES: &[(&str, &str)] = &[
     ("hyper-util", "sightline-server"),
     ("libc", "sightline-launch"),
     ("object_store", "sightline-blob"),
+    ("rcgen", "sightline-server"),
     ("rusqlite", "sightline-meta"),
     ("seccompiler", "sightline-launch"),
     ("tokio-postgres", "sightline-meta"),
+    ("tokio-rustls", "sightline-server"),
 ];
 
 /// Returns every edge that the tables above do not allow.

@@ -187,6 +187,7 @@ impl World {
             region: self.identity.region().clone(),
             caller: self.caller.clone(),
             source: "127.0.0.1".to_owned(),
+            tls: None,
             user_agent: "test".to_owned(),
             operation: OperationName {
                 source: "",

@@ -241,6 +241,7 @@ impl World {
             region: self.identity.region().clone(),
             caller: self.key.caller.clone(),
             source: "192.0.2.7".to_owned(),
+            tls: None,
             user_agent: "test".to_owned(),
             operation: OperationName {
                 source: "",

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use sightline_types::{AccountId, Caller, Event, EventOutcome, RequestId, ResourceRef, Timestamp};
+use sightline_types::{
+    AccountId, Caller, Event, EventOutcome, RequestId, ResourceRef, Timestamp, TlsDetails,
+};
 
 use crate::MetaError;
 
@@ -136,6 +138,27 @@ struct Form<'a> {
     management_event: bool,
     recipient_account_id: &'a str,
     event_category: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_details: Option<Tls<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tls<'a> {
+    tls_version: &'static str,
+    cipher_suite: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_provided_host_header: Option<&'a str>,
+}
+
+impl<'a> Tls<'a> {
+    fn of(details: &'a TlsDetails) -> Self {
+        Self {
+            tls_version: details.version,
+            cipher_suite: &details.cipher_suite,
+            client_provided_host_header: details.server_name.as_deref(),
+        }
+    }
 }
 
 impl<'a> Form<'a> {
@@ -171,6 +194,7 @@ impl<'a> Form<'a> {
             management_event: management,
             recipient_account_id: account,
             event_category: if management { "Management" } else { "Data" },
+            tls_details: cx.tls.as_ref().map(Tls::of),
         }
     }
 }

@@ -64,6 +64,7 @@ fn event(name: &'static str, read_only: bool) -> Event {
             access_key_id: "AKIAEXAMPLE".to_owned(),
         },
         source: "127.0.0.1".to_owned(),
+        tls: None,
         user_agent: "test".to_owned(),
         operation: OperationName {
             source: "sagemaker.amazonaws.com",

@@ -79,6 +79,7 @@ impl World {
                 access_key_id: "AKIAEXAMPLE".to_owned(),
             },
             source: "127.0.0.1".to_owned(),
+            tls: None,
             user_agent: "test".to_owned(),
             operation: OperationName {
                 source: "s3.amazonaws.com",

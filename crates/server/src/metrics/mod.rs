@@ -47,6 +47,7 @@ pub(crate) struct Metrics {
     bytes_out: AtomicU64,
     connections: AtomicI64,
     connections_refused: AtomicU64,
+    handshakes_failed: AtomicU64,
     throttled: Mutex<BTreeMap<&'static str, u64>>,
     signatures: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -62,6 +63,7 @@ impl Metrics {
             bytes_out: AtomicU64::new(0),
             connections: AtomicI64::new(0),
             connections_refused: AtomicU64::new(0),
+            handshakes_failed: AtomicU64::new(0),
             throttled: Mutex::default(),
             signatures: Mutex::default(),
         }
@@ -106,6 +108,10 @@ impl Metrics {
         self.connections_refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn handshake_failed(&self) {
+        self.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn throttled(&self, reason: &'static str) {
         add(&self.throttled, reason);
     }
@@ -146,6 +152,7 @@ impl Metrics {
         page.one(names::IN_FLIGHT, self.in_flight.load(Ordering::Relaxed));
         page.one(names::CONNECTIONS, self.connections.load(Ordering::Relaxed));
         page.one(names::CONNECTIONS_REFUSED, load(&self.connections_refused));
+        page.one(names::HANDSHAKES_FAILED, load(&self.handshakes_failed));
         page.by_reason(names::THROTTLED, &lock(&self.throttled));
         page.by_reason(names::SIGNATURES_REFUSED, &lock(&self.signatures));
         page.head(names::READY);

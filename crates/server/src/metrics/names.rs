@@ -43,6 +43,11 @@ pub(crate) const CONNECTIONS_REFUSED: Metric = metric(
     "counter",
     "Connections that found no place.",
 );
+pub(crate) const HANDSHAKES_FAILED: Metric = metric(
+    "sightline_tls_handshakes_failed_total",
+    "counter",
+    "Connections that ended before a first request because they did not agree on TLS.",
+);
 pub(crate) const THROTTLED: Metric = metric(
     "sightline_requests_throttled_total",
     "counter",
@@ -83,6 +88,7 @@ pub(crate) const ALL: &[Metric] = &[
     BYTES,
     CONNECTIONS,
     CONNECTIONS_REFUSED,
+    HANDSHAKES_FAILED,
     THROTTLED,
     SIGNATURES_REFUSED,
     READY,

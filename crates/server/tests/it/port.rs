@@ -1,9 +1,12 @@
 //! A world that listens at a real port, and a client that speaks to it byte by byte.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sightline_config::Settings;
+use sightline_ports::{Clock, SystemClock};
+use sightline_server::{PortOptions, Tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -29,10 +32,16 @@ impl Port {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = watch::channel(false);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let tls = Tls::open(&settings, world.directory(), &clock).unwrap();
         let front = world.assembly.front.clone();
         #[expect(clippy::disallowed_methods, reason = "the test ends it")]
         let serving = tokio::spawn(async move {
-            sightline_server::serve(listener, front, &settings, ended).await;
+            let port = PortOptions {
+                settings: &settings,
+                tls,
+            };
+            sightline_server::serve(listener, front, port, ended).await;
         });
         Self {
             world,

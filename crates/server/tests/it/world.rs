@@ -26,7 +26,7 @@ const ENDPOINT: &str = "http://127.0.0.1:7070";
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 pub(crate) struct World {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     pub(crate) clock: Arc<VirtualClock>,
     pub(crate) assembly: Assembly,
     root: Arc<AccessKey>,
@@ -140,11 +140,16 @@ impl World {
         .unwrap();
         let root = assembly.identity.root_key().await.unwrap();
         Self {
-            _directory: directory,
+            directory,
             clock,
             assembly,
             root,
         }
+    }
+
+    /// Where its data lies.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
     }
 
     /// A temporary key that lasts for an hour.

@@ -36,6 +36,7 @@ impl Bed {
             region: identity.region().clone(),
             caller: identity.root_key().await.unwrap().caller.clone(),
             source: "127.0.0.1".to_owned(),
+            tls: None,
             user_agent: String::new(),
             operation: OperationName {
                 source: "logs",
