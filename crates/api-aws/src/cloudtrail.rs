@@ -1,4 +1,6 @@
-//! CloudTrail: what happened.
+//! CloudTrail: what happened, and the trail that proves it.
+
+mod trail;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ const PAGE_DEFAULT: u32 = 50;
 pub(crate) fn operations(app: &Arc<App>, identity: &Identity, meta: &Meta) -> Operations {
     let mut on = Operations::new(&model::SERVICE, faults, identity.clone(), meta.clone());
     on.serve::<model::LookupEvents, _, _, _>(app, lookup_events);
+    trail::operations(&mut on, app);
     on
 }
 
@@ -66,19 +69,22 @@ async fn lookup_events(
         .audit
         .lookup(&permit, query)
         .await
-        .map_err(|error| match error {
-            sightline_audit::Error::EmptyRange { .. } => {
-                invalid("InvalidTimeRangeException", &error.to_string())
-            }
-            sightline_audit::Error::InvalidToken => {
-                invalid("InvalidNextTokenException", "The next token is invalid.")
-            }
-            sightline_audit::Error::Meta(_) => Fault::of(faults, error.kind(), &error),
-        })?;
+        .map_err(|error| lookup_fault(&error))?;
     Ok(model::LookupEventsOutput {
         events: Some(page.items.into_iter().map(event).collect()),
         next_token: page.next_token,
     })
+}
+
+/// What CloudTrail says of a question that it cannot answer.
+fn lookup_fault(error: &sightline_audit::Error) -> Fault {
+    if matches!(error, sightline_audit::Error::EmptyRange { .. }) {
+        return invalid("InvalidTimeRangeException", &error.to_string());
+    }
+    if matches!(error, sightline_audit::Error::InvalidToken) {
+        return invalid("InvalidNextTokenException", "The next token is invalid.");
+    }
+    Fault::of(faults, error.kind(), error)
 }
 
 /// CloudTrail takes one condition at most.

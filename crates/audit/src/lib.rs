@@ -1,99 +1,121 @@
-//! Activity: what happened, by whom, to what, read back from the outbox.
+//! Activity: what happened, by whom, to what, and the proof that the record of it is whole.
 //!
-//! Reads the `events` of `meta`, which engines and the front door write; it changes nothing. It
-//! must never know what an event means. Start at [`Audit::lookup`].
+//! Owns the trail: log files and signed digests in a bucket, in the form that CloudTrail gives
+//! them, with the tables `trail`, `trail_files`, `trail_digests` and `trail_keys`. Reads the
+//! events of `meta`, which engines and the front door write. It must never know what an event
+//! means. Start at [`Audit::lookup`] for questions, [`Audit::deliver`] for the trail, and
+//! [`Audit::verify`] for the proof.
 
-use sightline_identity::Permit;
-use sightline_meta::outbox::{self, Lookup};
-use sightline_meta::{Meta, MetaError};
-use sightline_types::{ErrorKind, Page, Timestamp};
+mod delivery;
+mod digest;
+mod error;
+mod files;
+mod keys;
+mod lookup;
+mod store;
+mod trail;
+mod verify;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sightline_identity::{Identity, Permit};
+use sightline_meta::Meta;
+use sightline_objects::Objects;
+use sightline_ports::Clock;
+use sightline_types::Timestamp;
+use tokio::sync::Mutex;
+
+pub use error::Error;
+pub use keys::PublicKey;
+pub use lookup::EventsQuery;
 pub use sightline_meta::outbox::{Attribute, Recorded};
+pub use trail::{TRAIL_NAME, Trail};
+pub use verify::{Finding, Place, Report};
 
-/// Why activity could not be looked up.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The range of time ends before it starts.
-    #[error("the start time {from} is later than the end time {until}")]
-    EmptyRange {
-        /// Where the range starts.
-        from: Timestamp,
-        /// Where it ends.
-        until: Timestamp,
-    },
-    /// The token is not one that a page gave.
-    #[error("the page token is not valid")]
-    InvalidToken,
-    /// The store failed.
-    #[error("could not reach the event store")]
-    Meta(#[from] MetaError),
-}
-
-impl Error {
-    /// Where this stands among all reasons for failing.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::EmptyRange { .. } | Self::InvalidToken => ErrorKind::Invalid,
-            Self::Meta(source) => source.kind(),
-        }
-    }
-}
-
-/// Which events to look up.
+/// What the audit engine stands on.
 #[derive(Clone, Debug)]
-pub struct EventsQuery {
-    /// Only events that fulfil this.
-    pub attribute: Option<Attribute>,
-    /// Only events at or after this time.
-    pub from: Option<Timestamp>,
-    /// Only events at or before this time.
-    pub until: Option<Timestamp>,
-    /// Events on a page.
-    pub limit: u32,
-    /// The token of the page before.
-    pub token: Option<String>,
+pub struct AuditOptions {
+    /// Where events are.
+    pub meta: Meta,
+    /// Whose account it is.
+    pub identity: Identity,
+    /// Where the trail's files go.
+    pub objects: Objects,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where the private halves of the keys that sign digests lie.
+    pub keys_dir: PathBuf,
+    /// How long an event may wait to be delivered.
+    pub delivery_interval: Duration,
+    /// How much time a digest covers.
+    pub digest_interval: Duration,
 }
 
 /// The audit engine. Cloning gives another handle to the same one.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    meta: Meta,
+    options: Arc<AuditOptions>,
+    trail: Trail,
+    /// Held while files are delivered or keys changed, which take turns.
+    delivering: Arc<Mutex<()>>,
+}
+
+/// How the trail is doing.
+#[derive(Clone, Debug)]
+pub struct TrailStatus {
+    /// Since when there are log files.
+    pub started_at: Timestamp,
+    /// When the last log file was delivered.
+    pub delivered_at: Option<Timestamp>,
+    /// Until when there are digests.
+    pub digested_until: Timestamp,
 }
 
 impl Audit {
-    /// Makes the engine over a store.
-    #[must_use]
-    pub fn new(meta: Meta) -> Self {
-        Self { meta }
+    /// Makes the engine over its stores.
+    pub fn new(options: AuditOptions) -> Result<Self, Error> {
+        let identity = &options.identity;
+        Ok(Self {
+            trail: Trail::of(identity.account(), identity.region())?,
+            options: Arc::new(options),
+            delivering: Arc::default(),
+        })
     }
 
-    /// One page of events, the newest first.
-    pub async fn lookup(
+    /// The trail, which every server has.
+    #[must_use]
+    pub fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// How the trail is doing; `None` before its first delivery.
+    pub async fn trail_status(&self, permit: &Permit) -> Result<Option<TrailStatus>, Error> {
+        permit.expect_action("cloudtrail:GetTrailStatus");
+        let state = self.options.meta.read(store::state).await?;
+        Ok(state.map(|state| TrailStatus {
+            started_at: state.created_at,
+            delivered_at: state.delivered_at,
+            digested_until: state.digested_until,
+        }))
+    }
+
+    /// The keys that signed between two times, or that sign, the newest first.
+    pub async fn public_keys(
         &self,
         permit: &Permit,
-        wanted: EventsQuery,
-    ) -> Result<Page<Recorded>, Error> {
-        permit.expect_action("cloudtrail:LookupEvents");
-        if let (Some(from), Some(until)) = (wanted.from, wanted.until)
-            && until < from
-        {
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<PublicKey>, Error> {
+        permit.expect_action("cloudtrail:ListPublicKeys");
+        let now = self.options.clock.now();
+        let (from, until) = (from.unwrap_or(now), until.unwrap_or(now));
+        if until < from {
             return Err(Error::EmptyRange { from, until });
         }
-        let before_seq = wanted
-            .token
-            .map(|token| token.parse::<i64>().map_err(|_| Error::InvalidToken))
-            .transpose()?;
-        let lookup = Lookup {
-            attribute: wanted.attribute,
-            from: wanted.from,
-            until: wanted.until,
-            before_seq,
-            limit: wanted.limit,
-        };
-        Ok(self
-            .meta
-            .read(move |reader| outbox::lookup(reader, &lookup))
-            .await?)
+        let mut keys = self.options.meta.read(store::keys).await?;
+        keys.retain(|key| key.valid_from <= until && key.valid_until.is_none_or(|end| from <= end));
+        Ok(keys)
     }
 }

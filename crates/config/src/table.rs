@@ -160,6 +160,10 @@ settings! {
 
     /// The record of what everybody did.
     activity: Activity {
+        /// How long an event may wait until it is in a log file of the trail's bucket.
+        delivery_seconds: u64 = 300, from 1 to 86_400;
+        /// How much time one signed digest of the log files covers. CloudTrail's cover an hour.
+        digest_seconds: u64 = 3_600, from 1 to 86_400;
     }
 
     /// Jobs that run on this host.

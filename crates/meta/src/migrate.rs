@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, Then)] = &[
         outbox::adopt,
     ),
     (9, include_str!("../migrations/0009_leases.sql"), NOTHING),
+    (18, include_str!("../migrations/0018_trail.sql"), NOTHING),
     (
         19,
         include_str!("../migrations/0019_job_servers.sql"),

@@ -108,6 +108,9 @@ pub enum StartError {
     /// Identity cannot be set up.
     #[error("could not set up keys and roles")]
     Identity(#[from] sightline_identity::Error),
+    /// The trail of activity cannot be set up.
+    #[error("could not set up the trail of activity")]
+    Audit(#[from] sightline_audit::Error),
     /// The default bucket cannot be made.
     #[error("could not set up the default bucket")]
     Objects(#[from] sightline_objects::Error),
@@ -152,6 +155,7 @@ pub async fn run(
     let Assembly {
         front,
         jobs,
+        audit,
         identity,
         default_bucket,
     } = assemble(Ground {
@@ -189,13 +193,14 @@ pub async fn run(
         isolation,
     });
     let reconciler = jobs.reconcile(shutdown.clone());
+    let deliverer = audit.reconcile(shutdown.clone());
     let port = PortOptions {
         settings: &settings,
         tls: tls.clone(),
     };
     let served = listener::serve(listener, front, port, shutdown);
     tokio::select! {
-        _ = async { tokio::join!(served, reconciler) } => {}
+        _ = async { tokio::join!(served, reconciler, deliverer) } => {}
         () = keep_fresh(tls) => {}
     }
     data.retract();

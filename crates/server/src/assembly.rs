@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use sightline_api::Operations;
-use sightline_audit::Audit;
+use sightline_audit::{Audit, AuditOptions};
 use sightline_blob::DirBlobStore;
 use sightline_catalog::Catalog;
 use sightline_config::Settings;
@@ -45,6 +46,8 @@ pub struct Assembly {
     pub front: Arc<FrontDoor>,
     /// Runs jobs.
     pub jobs: Jobs,
+    /// Delivers the trail.
+    pub audit: Audit,
     /// Knows keys and roles.
     pub identity: Identity,
     /// The bucket that the SDK uses by default.
@@ -84,7 +87,16 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         open_api_socket: socket_opener(&door, limits.clone()),
         running_max: usize::try_from(settings.jobs.running_max).unwrap_or(usize::MAX),
     });
-    let services = services(&meta, &identity, objects, telemetry, &jobs);
+    let audit = Audit::new(AuditOptions {
+        meta: meta.clone(),
+        identity: identity.clone(),
+        objects: objects.clone(),
+        clock: Arc::clone(&clock),
+        keys_dir: data_dir.join("audit"),
+        delivery_interval: Duration::from_secs(settings.activity.delivery_seconds),
+        digest_interval: Duration::from_secs(settings.activity.digest_seconds),
+    })?;
+    let services = services(&meta, &identity, objects, telemetry, (&jobs, &audit));
     let probes = Probes {
         metrics: Arc::new(Metrics::new(clock.now())),
         metrics_token: settings.server.metrics_token.clone(),
@@ -105,6 +117,7 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
     Ok(Assembly {
         front,
         jobs,
+        audit,
         identity,
         default_bucket,
     })
@@ -115,7 +128,7 @@ fn services(
     identity: &Identity,
     objects: Objects,
     telemetry: Telemetry,
-    jobs: &Jobs,
+    (jobs, audit): (&Jobs, &Audit),
 ) -> Vec<Operations> {
     let s3 = Arc::new(sightline_api_s3::App {
         objects,
@@ -128,7 +141,7 @@ fn services(
     let aws = Arc::new(sightline_api_aws::App {
         identity: identity.clone(),
         telemetry,
-        audit: Audit::new(meta.clone()),
+        audit: audit.clone(),
     });
     let mut services = sightline_api_aws::operations(&aws, identity, meta);
     services.push(sightline_api_s3::operations(&s3, identity, meta));

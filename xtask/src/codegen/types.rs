@@ -113,7 +113,8 @@ impl<'p, 'm> Source<'p, 'm> {
                 .unwrap_or_default()
         };
         Ok(match shape.kind.as_str() {
-            "string" => "String".to_owned(),
+            // A blob inside a document is its base64 text.
+            "string" | "blob" => "String".to_owned(),
             "integer" => "i32".to_owned(),
             "long" => "i64".to_owned(),
             "float" | "double" => "f64".to_owned(),

@@ -94,6 +94,7 @@ const HOMES: &[(&str, &str)] = &[
     ("libc", "sightline-launch"),
     ("object_store", "sightline-blob"),
     ("rcgen", "sightline-server"),
+    ("rsa", "sightline-audit"),
     ("rusqlite", "sightline-meta"),
     ("seccompiler", "sightline-launch"),
     ("tokio-postgres", "sightline-meta"),

@@ -14,10 +14,11 @@ const BLOCK_BYTES: usize = 64 * 1024;
 pub const BLOCK_EVENTS_MAX: i64 = 256;
 
 const HEAD: &str = "SELECT seq, chain FROM event_head";
+const PRUNED: &str = "SELECT pruned_seq, pruned_chain FROM event_head";
 const ADVANCE: &str = "UPDATE event_head SET seq = $1, chain = $2";
 const INSERT: &str = "INSERT INTO event_blocks
     (last_seq, first_seq, at_min, at_max, chain, records) VALUES ($1, $2, $3, $4, $5, $6)";
-const BLOCKS: &str = "SELECT last_seq, first_seq, chain, records FROM event_blocks
+const BLOCKS: &str = "SELECT last_seq, first_seq, at_min, at_max, chain, records FROM event_blocks
     WHERE last_seq >= $1 ORDER BY last_seq LIMIT $2";
 
 /// How far the chain of events reaches.
@@ -51,7 +52,8 @@ impl Head {
         }
     }
 
-    pub(super) fn read(seq: i64, hex: &str) -> Result<Self, MetaError> {
+    /// The head with this number and this hash in hexadecimal.
+    pub fn stored(seq: i64, hex: &str) -> Result<Self, MetaError> {
         let mut hash = [0; 32];
         hex::decode_to_slice(hex, &mut hash).map_err(|error| MetaError::Stored {
             what: "hash of an event",
@@ -68,6 +70,10 @@ pub struct Block {
     pub first_seq: i64,
     /// The number of its last event.
     pub last_seq: i64,
+    /// When the first of them was asked for.
+    pub at_min: Timestamp,
+    /// When the last of them was.
+    pub at_max: Timestamp,
     /// The chain's hash after its last event, as it was stored.
     pub chain: String,
     /// Its records, one on each line.
@@ -83,8 +89,17 @@ impl Block {
 
 /// How far the chain reaches.
 pub fn head(reader: &Reader<'_>) -> Result<Head, MetaError> {
-    let found = reader.query_one(HEAD, params![], |row| {
-        Head::read(row.get(0)?, &row.get::<String>(1)?)
+    read_head(reader, HEAD)
+}
+
+/// Where the chain that is still there takes up: the last event that was removed for its age.
+pub fn pruned(reader: &Reader<'_>) -> Result<Head, MetaError> {
+    read_head(reader, PRUNED)
+}
+
+fn read_head(reader: &Reader<'_>, sql: &str) -> Result<Head, MetaError> {
+    let found = reader.query_one(sql, params![], |row| {
+        Head::stored(row.get(0)?, &row.get::<String>(1)?)
     })?;
     found.ok_or_else(|| MetaError::Stored {
         what: "head of the events",
@@ -98,8 +113,10 @@ pub fn blocks(reader: &Reader<'_>, seq: i64, limit: u32) -> Result<Vec<Block>, M
         Ok(Block {
             last_seq: row.get(0)?,
             first_seq: row.get(1)?,
-            chain: row.get(2)?,
-            records: row.get(3)?,
+            at_min: row.get(2)?,
+            at_max: row.get(3)?,
+            chain: row.get(4)?,
+            records: row.get(5)?,
         })
     })
 }

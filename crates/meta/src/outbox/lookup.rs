@@ -206,13 +206,16 @@ struct Identity<'r> {
     access_key_id: Cow<'r, str>,
     #[serde(borrow)]
     user_name: Option<Cow<'r, str>>,
+    #[serde(borrow)]
+    invoked_by: Option<Cow<'r, str>>,
 }
 
 impl Identity<'_> {
     /// A session goes by its own name, everyone else by the principal's.
     fn name(&self) -> &str {
         let last = || self.arn.rsplit(['/', ':']).next().unwrap_or_default();
-        self.user_name.as_deref().unwrap_or_else(last)
+        let own = self.user_name.as_deref().or(self.invoked_by.as_deref());
+        own.unwrap_or_else(last)
     }
 }
 

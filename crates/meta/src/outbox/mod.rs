@@ -12,9 +12,9 @@ mod record;
 
 pub(crate) use adopt::adopt;
 pub(crate) use chain::append;
-pub use chain::{BLOCK_EVENTS_MAX, Block, Head, blocks, head};
+pub use chain::{BLOCK_EVENTS_MAX, Block, Head, blocks, head, pruned};
 pub use lookup::{Attribute, Lookup, Recorded, lookup};
-pub use record::Sealed;
+pub use record::{Sealed, is_by_service, time_of};
 
 use sightline_types::Event;
 

@@ -11,6 +11,9 @@ use crate::MetaError;
 /// How every record begins; the event's identifier follows, where the writer can find it.
 const BEFORE_ID: &str = r#"{"eventVersion":"1.11","eventID":""#;
 
+/// The length of an identifier.
+const ID_LENGTH: usize = 36;
+
 /// The part of an identifier that the sequence number takes: `xxxxxxxx-xxxx`.
 const SEQ_LENGTH: usize = 13;
 
@@ -89,9 +92,31 @@ impl Sealed {
 
 /// The number of the event with this identifier, if it is one that [`Sealed::number`] completed.
 pub(super) fn seq_of_id(id: &str) -> Option<i64> {
-    let versioned = id.len() == 36 && id.get(14..15) == Some("8");
+    let versioned = id.len() == ID_LENGTH && id.get(14..15) == Some("8");
     let (high, low) = versioned.then(|| id.get(..SEQ_LENGTH))??.split_once('-')?;
     i64::from_str_radix(&format!("{high}{low}"), 16).ok()
+}
+
+/// The time of the event in `record` as its text has it: `2026-11-28T02:05:07Z`.
+#[must_use]
+pub fn time_of(record: &str) -> Option<&str> {
+    // Quotes within texts are escaped, and no object that has other such members stands before.
+    const MEMBER: &str = "\"eventTime\":\"";
+    let start = record.find(MEMBER)?.checked_add(MEMBER.len())?;
+    record.get(start..)?.split('"').next()
+}
+
+/// Whether `record` tells what a service of the platform, such as CloudTrail, did by itself.
+#[must_use]
+pub fn is_by_service(record: &str, service: &str) -> bool {
+    let identity = record
+        .get(BEFORE_ID.len() + ID_LENGTH..)
+        .unwrap_or_default();
+    let by = "\",\"userIdentity\":{\"type\":\"AWSService\",\"invokedBy\":\"";
+    let named = identity
+        .strip_prefix(by)
+        .and_then(|rest| rest.strip_prefix(service));
+    named.is_some_and(|rest| rest.starts_with('"'))
 }
 
 /// A UUID of version 8 (RFC 9562 §5.8): room for the number, then chance.
@@ -235,15 +260,21 @@ impl<'a> Resource<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UserIdentity<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    principal_id: &'a str,
-    arn: &'a str,
-    account_id: &'a str,
-    access_key_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invoked_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,8 +282,15 @@ struct UserIdentity<'a> {
 }
 
 impl<'a> UserIdentity<'a> {
-    /// What an ARN ends with says what kind of principal it names.
+    /// What an ARN ends with says what kind of principal it names; services have none.
     fn of(caller: &'a Caller, account: &'a AccountId) -> Self {
+        if caller.arn.is_empty() {
+            return Self {
+                kind: "AWSService",
+                invoked_by: Some(&caller.user_name),
+                ..Self::default()
+            };
+        }
         let resource = caller.arn.splitn(6, ':').nth(5).unwrap_or_default();
         let mut parts = resource.split('/');
         let (kind, user_name, role) = match (parts.next(), parts.next()) {
@@ -262,10 +300,11 @@ impl<'a> UserIdentity<'a> {
         };
         Self {
             kind,
-            principal_id: &caller.user_id,
-            arn: &caller.arn,
-            account_id: account.as_str(),
-            access_key_id: &caller.access_key_id,
+            invoked_by: None,
+            principal_id: Some(&caller.user_id),
+            arn: Some(&caller.arn),
+            account_id: Some(account.as_str()),
+            access_key_id: Some(&caller.access_key_id),
             user_name,
             session_context: role.map(|role| SessionContext::of(role, caller, account)),
         }

@@ -3,7 +3,10 @@
 use sightline_wire::schema::{ErrorShape, Protocol, Service, Unserved};
 
 mod event;
+mod shared;
+mod trail;
 pub use event::*;
+pub use trail::*;
 
 /// AWS CloudTrail.
 pub static SERVICE: Service = Service {
@@ -14,9 +17,20 @@ pub static SERVICE: Service = Service {
     target_prefix: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
     xml_namespace: "",
     protocols: &[Protocol::Json11],
-    operations: &[&event::OPERATION_LOOKUP_EVENTS],
+    operations: &[
+        &event::OPERATION_LOOKUP_EVENTS,
+        &trail::OPERATION_DESCRIBE_TRAILS,
+        &trail::OPERATION_GET_TRAIL,
+        &trail::OPERATION_GET_TRAIL_STATUS,
+        &trail::OPERATION_LIST_PUBLIC_KEYS,
+        &trail::OPERATION_LIST_TRAILS,
+    ],
     unserved: UNSERVED,
     errors: &[
+        ErrorShape {
+            code: "CloudTrailARNInvalidException",
+            status: 400,
+        },
         ErrorShape {
             code: "InvalidEventCategoryException",
             status: 400,
@@ -38,7 +52,23 @@ pub static SERVICE: Service = Service {
             status: 400,
         },
         ErrorShape {
+            code: "InvalidTokenException",
+            status: 400,
+        },
+        ErrorShape {
+            code: "InvalidTrailNameException",
+            status: 400,
+        },
+        ErrorShape {
+            code: "NoManagementAccountSLRExistsException",
+            status: 400,
+        },
+        ErrorShape {
             code: "OperationNotPermittedException",
+            status: 400,
+        },
+        ErrorShape {
+            code: "TrailNotFoundException",
             status: 400,
         },
         ErrorShape {
@@ -62,7 +92,6 @@ static UNSERVED: &[Unserved] = &[
     Unserved::rpc("DeleteTrail"),
     Unserved::rpc("DeregisterOrganizationDelegatedAdmin"),
     Unserved::rpc("DescribeQuery"),
-    Unserved::rpc("DescribeTrails"),
     Unserved::rpc("DisableFederation"),
     Unserved::rpc("EnableFederation"),
     Unserved::rpc("GenerateQuery"),
@@ -75,8 +104,6 @@ static UNSERVED: &[Unserved] = &[
     Unserved::rpc("GetInsightSelectors"),
     Unserved::rpc("GetQueryResults"),
     Unserved::rpc("GetResourcePolicy"),
-    Unserved::rpc("GetTrail"),
-    Unserved::rpc("GetTrailStatus"),
     Unserved::rpc("ListChannels"),
     Unserved::rpc("ListDashboards"),
     Unserved::rpc("ListEventDataStores"),
@@ -84,10 +111,8 @@ static UNSERVED: &[Unserved] = &[
     Unserved::rpc("ListImports"),
     Unserved::rpc("ListInsightsData"),
     Unserved::rpc("ListInsightsMetricData"),
-    Unserved::rpc("ListPublicKeys"),
     Unserved::rpc("ListQueries"),
     Unserved::rpc("ListTags"),
-    Unserved::rpc("ListTrails"),
     Unserved::rpc("PutEventConfiguration"),
     Unserved::rpc("PutEventSelectors"),
     Unserved::rpc("PutInsightSelectors"),

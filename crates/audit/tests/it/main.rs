@@ -1,0 +1,7 @@
+//! The audit engine on its own directory.
+
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
+
+mod delivery;
+mod tampering;
+mod world;
