@@ -13,7 +13,7 @@ mod table;
 
 pub use load::{Entry, Flag, Given, Loaded, Origin, Problem, Problems, Sources, load};
 pub use reference::page;
-pub use setting::{Secret, Setting};
+pub use setting::{ObjectStore, Secret, Setting};
 pub use table::*;
 
 /// One key of the table.

@@ -89,6 +89,35 @@ words! {
     Region => "a region name such as us-east-1", |region| format!("\"{region}\"");
 }
 
+/// Where the bytes of objects are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectStore {
+    /// In a directory.
+    Dir,
+    /// In a bucket of S3, or of a server that speaks S3.
+    S3,
+}
+
+impl Setting for ObjectStore {
+    const EXPECTED: &'static str = "dir or s3";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "dir" => Some(Self::Dir),
+            "s3" => Some(Self::S3),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        let word = match self {
+            Self::Dir => "dir",
+            Self::S3 => "s3",
+        };
+        Some(format!("{word:?}"))
+    }
+}
+
 impl Setting for PathBuf {
     const EXPECTED: &'static str = "a path";
 
@@ -221,6 +250,8 @@ mod tests {
         check::<SocketAddr>("[::1]:80", "\"[::1]:80\"", Some("\"[::1]:80\""));
         check::<SocketAddr>("localhost", "\"localhost\"", None);
         check::<Region>("eu-west-1", "\"eu-west-1\"", Some("\"eu-west-1\""));
+        check::<ObjectStore>("s3", "\"s3\"", Some("\"s3\""));
+        check::<ObjectStore>("gcs", "\"gcs\"", None);
         check::<Option<PathBuf>>("/a", "\"/a\"", Some("\"/a\""));
         check::<Option<u64>>("x", "\"x\"", None);
         check::<Vec<PathBuf>>("/a:/b", "[\"/a\", \"/b\"]", Some("[\"/a\", \"/b\"]"));

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use sightline_types::Region;
 
 use crate::load::Loader;
-use crate::{Key, Secret, Section};
+use crate::{Key, ObjectStore, Secret, Section};
 
 /// Makes the structs, the list of keys and the reading of each from one table.
 macro_rules! settings {
@@ -148,8 +148,26 @@ settings! {
 
     /// The bytes of objects.
     objects: Objects {
-        /// Where they are kept; unset means `blobs` in the data directory.
+        /// Kind of place where they are kept: `dir`, or `s3` for a bucket of S3 or of a server that speaks S3.
+        store: ObjectStore = ObjectStore::Dir;
+        /// Directory where they are kept; unset means `blobs` in the data directory.
         dir: Option<PathBuf> = None;
+        /// Address of the server that has the bucket, such as `https://s3.eu-central-1.amazonaws.com`.
+        s3_endpoint: Option<String> = None;
+        /// Region that requests to it are signed for.
+        s3_region: String = "us-east-1".to_owned();
+        /// The bucket, which must exist. Let it end incomplete uploads by a rule of its own.
+        s3_bucket: Option<String> = None;
+        /// What the keys of everything kept there begin with.
+        s3_prefix: String = String::new();
+        /// Key that signs the requests.
+        s3_access_key_id: Option<String> = None;
+        /// The key's secret.
+        s3_secret_access_key: Option<Secret> = None;
+        /// Token that goes with a temporary key.
+        s3_session_token: Option<Secret> = None;
+        /// How long the bucket's server may take for one request, retries included, and for the next piece of an answer.
+        s3_request_timeout_ms: u64 = 60_000, from 100 to 600_000;
     }
 
     /// Keys, roles and secrets.

@@ -105,6 +105,18 @@ pub enum StartError {
     /// The blob store cannot be opened.
     #[error("could not open the object store")]
     Blob(#[from] sightline_ports::BlobError),
+    /// The bucket that the objects' bytes are to lie in cannot be used.
+    #[error(
+        "could not use the bucket that objects.s3_endpoint and objects.s3_bucket name; check them, \
+         the key, and that it may list, read, write and delete there"
+    )]
+    Bucket(#[source] sightline_ports::BlobError),
+    /// A setting that others make necessary is not given.
+    #[error("objects.store = \"s3\" needs {key} too")]
+    SettingMissing {
+        /// Its name.
+        key: &'static str,
+    },
     /// Identity cannot be set up.
     #[error("could not set up keys and roles")]
     Identity(#[from] sightline_identity::Error),

@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use sightline_api::Operations;
 use sightline_audit::{Audit, AuditOptions};
-use sightline_blob::DirBlobStore;
 use sightline_catalog::Catalog;
 use sightline_config::Settings;
 use sightline_identity::Identity;
 use sightline_jobs::{Jobs, JobsOptions, OpenApiSocket};
 use sightline_meta::{Meta, MetaOptions};
 use sightline_objects::{BucketName, Objects};
-use sightline_ports::{BlobStore, Clock, Launcher};
+use sightline_ports::{Clock, Launcher};
 use sightline_telemetry::Telemetry;
 use sightline_types::{Arn, Cx, OperationName, Recorded, RequestId};
 use tokio::sync::{Mutex, watch};
 
+use crate::blobs::Opened;
 use crate::health::Health;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::probe::Probes;
-use crate::{FrontDoor, StartError, listener};
+use crate::{FrontDoor, StartError, blobs, listener};
 
 /// What a server stands on.
 #[derive(Debug)]
@@ -64,9 +64,10 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
     let secret_key = settings.identity.secret_key_file.clone();
     let secret_key = secret_key.unwrap_or_else(|| data_dir.join("secret.key"));
     let identity = Identity::open(meta.clone(), region, &secret_key, clock.now()).await?;
-    let blobs_dir = settings.objects.dir.clone();
-    let blobs_dir = blobs_dir.unwrap_or_else(|| data_dir.join("blobs"));
-    let blobs: Arc<dyn BlobStore> = Arc::new(DirBlobStore::open(&blobs_dir)?);
+    let Opened {
+        store: blobs,
+        directory,
+    } = blobs::open(&settings.objects, &data_dir).await?;
     let objects = Objects::new(meta.clone(), Arc::clone(&blobs), Arc::clone(&clock));
     let orphans = objects.collect_orphans().await?;
     if 0 < orphans {
@@ -105,7 +106,7 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
             blobs,
             launcher: ground.launcher,
             clock: Arc::clone(&clock),
-            directories: vec![data_dir, blobs_dir],
+            directories: std::iter::once(data_dir).chain(directory).collect(),
             free_bytes_min: settings.server.free_disk_bytes,
             ending: watch::Sender::new(false),
             last: Mutex::default(),

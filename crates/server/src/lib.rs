@@ -6,6 +6,7 @@
 
 mod app;
 mod assembly;
+mod blobs;
 mod claim;
 mod data_dir;
 mod exchange;

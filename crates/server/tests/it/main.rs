@@ -7,6 +7,7 @@ mod permissions;
 mod port;
 mod probes;
 mod refusals;
+mod remote_blobs;
 mod routes;
 mod uploads;
 mod world;
