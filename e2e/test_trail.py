@@ -183,3 +183,42 @@ def test_the_trail_describes_itself(trail):
         cloudtrail.get_trail(Name="another")
     (key,) = cloudtrail.list_public_keys()["PublicKeyList"]
     assert len(key["Fingerprint"]) == 32 and key["Value"]
+
+
+def test_the_operators_commands_agree_with_the_stock_cli(trail):
+    said = trail.server.command("audit", "verify").stdout
+    assert re.search(r"\d+ events, \d+ log files and \d+ digests checked, 0 findings", said), said
+    digest, log = listed_files(trail)[0]
+    body, metadata = trail.get(log)
+    flipped(0.5)(trail, log)
+    done = trail.server.command("audit", "verify", check=False)
+    assert done.returncode == 1 and "INVALID log file " + log in done.stdout
+    trail.put(log, body, metadata)
+    # What only the operator's verifier can see: the newest digest is gone.
+    newest = trail.keys("CloudTrail-Digest")[-1]
+    body, metadata = trail.get(newest)
+    removed(trail, newest)
+    done = trail.server.command("audit", "verify", check=False)
+    assert done.returncode == 1 and "INVALID digest file " + newest in done.stdout
+    trail.put(newest, body, metadata)
+    assert "0 findings" in trail.server.command("audit", "verify").stdout
+
+
+def test_events_are_exported_whole_and_in_order(trail):
+    lines = trail.server.command("audit", "export").stdout.splitlines()
+    numbers = [int(json.loads(line)["eventID"].replace("-", "")[:12], 16) for line in lines]
+    assert numbers == list(range(1, len(lines) + 1))
+    none = trail.server.command("audit", "export", "--to", "2020-01-01T00:00:00Z").stdout
+    assert none == ""
+    trail.server.client("sts").get_caller_identity()
+    last = json.loads(trail.server.command("audit", "tail").stdout.splitlines()[-1])
+    assert last["eventName"] == "GetCallerIdentity"
+
+
+def test_a_rotated_key_signs_and_the_old_signatures_hold(trail):
+    before = trail.server.client("cloudtrail").list_public_keys()["PublicKeyList"]
+    trail.server.command("audit", "rotate-key")
+    after = trail.server.client("cloudtrail").list_public_keys()["PublicKeyList"]
+    assert before[0]["Fingerprint"] != after[0]["Fingerprint"]
+    code, said = trail.validate()
+    assert code == 0, said

@@ -1,6 +1,7 @@
 //! Questions about events.
 
 use sightline_identity::Permit;
+use sightline_meta::Reader;
 use sightline_meta::outbox::{self, Attribute, Lookup, Recorded};
 use sightline_types::{Page, Timestamp};
 
@@ -50,5 +51,30 @@ impl Audit {
             .meta
             .read(move |reader| outbox::lookup(reader, &lookup));
         Ok(read.await?)
+    }
+
+    /// The events after the one with this number, the oldest first, with their times.
+    ///
+    /// For the operator, who holds the data directory; no protocol reaches it.
+    pub async fn events_after(
+        &self,
+        seq: i64,
+        blocks_max: u32,
+    ) -> Result<Vec<(i64, Timestamp, String)>, Error> {
+        let first = seq.saturating_add(1);
+        let read = move |reader: &Reader<'_>| outbox::blocks(reader, first, blocks_max);
+        let mut events = Vec::new();
+        for block in self.options.meta.read(read).await? {
+            for (seq, record) in block.numbered().filter(|(number, _)| first <= *number) {
+                let time = outbox::time_of(record).and_then(|text| text.parse().ok());
+                events.push((seq, time.unwrap_or(block.at_min), record.to_owned()));
+            }
+        }
+        Ok(events)
+    }
+
+    /// The number of the last event.
+    pub async fn last_event(&self) -> Result<i64, Error> {
+        Ok(self.options.meta.read(outbox::head).await?.seq)
     }
 }

@@ -1,3 +1,24 @@
+-- owner: meta
+-- What makes lookups quick, made of the records afterwards: sorted runs of (term, event) over
+-- consecutive events. A row of `event_run_pages` holds up to 2,048 entries from `first_term` on.
+CREATE TABLE event_runs (
+    level BIGINT NOT NULL,
+    first_seq BIGINT NOT NULL,
+    last_seq BIGINT NOT NULL,
+    at_min BIGINT NOT NULL,
+    at_max BIGINT NOT NULL,
+    PRIMARY KEY (level, first_seq)
+);
+
+CREATE TABLE event_run_pages (
+    level BIGINT NOT NULL,
+    run_first BIGINT NOT NULL,
+    first_term BIGINT NOT NULL,
+    first_seq BIGINT NOT NULL,
+    entries TEXT NOT NULL,
+    PRIMARY KEY (level, run_first, first_term, first_seq)
+);
+
 -- owner: audit
 -- The trail, one row: how far events are delivered to its bucket, and digests are written.
 CREATE TABLE trail (

@@ -12,7 +12,7 @@ use sightline_identity::Identity;
 use sightline_jobs::{Jobs, JobsOptions, OpenApiSocket};
 use sightline_meta::{Meta, MetaOptions};
 use sightline_objects::{BucketName, Objects};
-use sightline_ports::{Clock, Launcher};
+use sightline_ports::{Clock, Launcher, SystemClock};
 use sightline_telemetry::Telemetry;
 use sightline_types::{Arn, Cx, OperationName, Recorded, RequestId};
 use tokio::sync::{Mutex, watch};
@@ -57,18 +57,17 @@ pub struct Assembly {
 /// Puts a server together, making what a new data directory lacks.
 pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
     let (clock, data_dir, settings) = (ground.clock, ground.data_dir, ground.settings);
-    let meta = Meta::open(&MetaOptions {
-        path: data_dir.join("meta.sqlite"),
-    })?;
-    let region = settings.server.region.clone();
-    let secret_key = settings.identity.secret_key_file.clone();
-    let secret_key = secret_key.unwrap_or_else(|| data_dir.join("secret.key"));
-    let identity = Identity::open(meta.clone(), region, &secret_key, clock.now()).await?;
-    let Opened {
-        store: blobs,
-        directory,
-    } = blobs::open(&settings.objects, &data_dir).await?;
-    let objects = Objects::new(meta.clone(), Arc::clone(&blobs), Arc::clone(&clock));
+    let stores = Stores::open(&data_dir, &settings, &clock).await?;
+    let audit = stores.audit(&data_dir, &settings, &clock)?;
+    let Stores {
+        meta,
+        identity,
+        blobs: Opened {
+            store: blobs,
+            directory,
+        },
+        objects,
+    } = stores;
     let orphans = objects.collect_orphans().await?;
     if 0 < orphans {
         tracing::info!(orphans, "unfinished objects of an earlier run were removed");
@@ -88,15 +87,6 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         open_api_socket: socket_opener(&door, limits.clone()),
         running_max: usize::try_from(settings.jobs.running_max).unwrap_or(usize::MAX),
     });
-    let audit = Audit::new(AuditOptions {
-        meta: meta.clone(),
-        identity: identity.clone(),
-        objects: objects.clone(),
-        clock: Arc::clone(&clock),
-        keys_dir: data_dir.join("audit"),
-        delivery_interval: Duration::from_secs(settings.activity.delivery_seconds),
-        digest_interval: Duration::from_secs(settings.activity.digest_seconds),
-    })?;
     let services = services(&meta, &identity, objects, telemetry, (&jobs, &audit));
     let probes = Probes {
         metrics: Arc::new(Metrics::new(clock.now())),
@@ -122,6 +112,62 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         identity,
         default_bucket,
     })
+}
+
+/// What lasts, opened.
+struct Stores {
+    meta: Meta,
+    identity: Identity,
+    blobs: Opened,
+    objects: Objects,
+}
+
+impl Stores {
+    async fn open(
+        data_dir: &Path,
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let meta = Meta::open(&MetaOptions {
+            path: data_dir.join("meta.sqlite"),
+        })?;
+        let region = settings.server.region.clone();
+        let secret_key = settings.identity.secret_key_file.clone();
+        let secret_key = secret_key.unwrap_or_else(|| data_dir.join("secret.key"));
+        let identity = Identity::open(meta.clone(), region, &secret_key, clock.now()).await?;
+        let blobs = blobs::open(&settings.objects, data_dir).await?;
+        let objects = Objects::new(meta.clone(), Arc::clone(&blobs.store), Arc::clone(clock));
+        Ok(Self {
+            meta,
+            identity,
+            blobs,
+            objects,
+        })
+    }
+
+    fn audit(
+        &self,
+        data_dir: &Path,
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Audit, StartError> {
+        Ok(Audit::new(AuditOptions {
+            meta: self.meta.clone(),
+            identity: self.identity.clone(),
+            objects: self.objects.clone(),
+            clock: Arc::clone(clock),
+            keys_dir: data_dir.join("audit"),
+            delivery_interval: Duration::from_secs(settings.activity.delivery_seconds),
+            digest_interval: Duration::from_secs(settings.activity.digest_seconds),
+        })?)
+    }
+}
+
+/// The audit engine over a data directory, for its operator; a server may run on it.
+pub async fn open_audit(data_dir: &Path, settings: &Settings) -> Result<Audit, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stores = Stores::open(data_dir, settings, &clock).await?;
+    stores.audit(data_dir, settings, &clock)
 }
 
 fn services(

@@ -25,7 +25,7 @@ mod route;
 mod tls;
 
 pub use app::{EnvironmentSettings, Ready, ServerConfig, StartError, run};
-pub use assembly::{Assembly, Ground, assemble};
+pub use assembly::{Assembly, Ground, assemble, open_audit};
 pub use data_dir::{
     Credentials, DataDir, DataDirError, ServerFile, client_shim, read_credentials, read_server,
     sdk_config, trust_bundle,
@@ -33,4 +33,5 @@ pub use data_dir::{
 pub use front_door::FrontDoor;
 pub use listener::{PortOptions, serve};
 pub use peer::Peer;
+pub use sightline_audit::Audit;
 pub use tls::{Tls, TlsError};

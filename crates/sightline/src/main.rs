@@ -1,5 +1,6 @@
 //! The `sightline` command: the server, and what its users type around it. No rules live here.
 
+mod audit;
 mod client;
 mod config;
 mod environment;
@@ -40,6 +41,9 @@ enum Command {
     /// Makes environments ready for images.
     #[command(subcommand)]
     Image(image::Image),
+    /// Verifies, exports and follows the record of activity.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Prints the version.
     Version,
 }
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Keys(keys) => keys.run(),
         Command::Job(job) => job.run(),
         Command::Image(image) => image.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Version => {
             say::line(format!("sightline {}", env!("CARGO_PKG_VERSION")));
             Ok(())

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use sightline_types::{Arn, Page, Timestamp};
 
-use super::chain::BLOCK_EVENTS_MAX;
+use super::chain::{BLOCK_EVENTS_MAX, Block, blocks};
+use super::index;
 use super::record::seq_of_id;
 use crate::{MetaError, Reader, params};
 
@@ -82,6 +83,11 @@ pub struct Lookup {
 
 /// Looks events up, the newest first. The token is the position to give as `before_seq`.
 pub fn lookup(reader: &Reader<'_>, wanted: &Lookup) -> Result<Page<Recorded>, MetaError> {
+    Ok(counted(reader, wanted)?.0)
+}
+
+/// The same, and how many rows were read for it.
+fn counted(reader: &Reader<'_>, wanted: &Lookup) -> Result<(Page<Recorded>, usize), MetaError> {
     let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
     let mut search = Search::new(wanted, limit.saturating_add(1));
     match &wanted.attribute {
@@ -89,16 +95,18 @@ pub fn lookup(reader: &Reader<'_>, wanted: &Lookup) -> Result<Page<Recorded>, Me
             let seq = seq_of_id(id).unwrap_or_default();
             search.scan(reader, seq, seq.saturating_add(1))?;
         }
-        _ => search.scan(reader, 0, i64::MAX)?,
+        Some(attribute) => search.seek(reader, attribute)?,
+        None => search.scan(reader, 0, i64::MAX)?,
     }
-    let mut items = search.found;
+    let mut items = std::mem::take(&mut search.found);
     let more = limit < items.len();
     items.truncate(limit);
     let last = items.last().filter(|_| more);
-    Ok(Page {
+    let page = Page {
         next_token: last.map(|last| last.seq.to_string()),
         items,
-    })
+    };
+    Ok((page, search.rows))
 }
 
 /// A lookup under way.
@@ -108,6 +116,10 @@ struct Search<'w> {
     until: Timestamp,
     enough: usize,
     found: Vec<Recorded>,
+    /// The block that was looked into last; the next event is often in it too.
+    block: Option<Block>,
+    /// Rows that were read.
+    rows: usize,
 }
 
 impl<'w> Search<'w> {
@@ -123,7 +135,57 @@ impl<'w> Search<'w> {
                 .unwrap_or_else(|| Timestamp::from_millis(i64::MAX)),
             enough,
             found: Vec::new(),
+            block: None,
+            rows: 0,
         }
+    }
+
+    /// Looks at the events that no run covers, and then at those of which the runs say that they
+    /// may fulfil `attribute`.
+    fn seek(&mut self, reader: &Reader<'_>, attribute: &Attribute) -> Result<(), MetaError> {
+        let high = self.wanted.before_seq.unwrap_or(i64::MAX);
+        let end = index::end(reader)?;
+        self.scan(reader, end.saturating_add(1), high)?;
+        let term = index::term(attribute);
+        for run in index::runs(reader, high, self.from, self.until_millis())? {
+            let mut next = Some(high.min(run.last_seq.saturating_add(1)));
+            while let Some(high) = next.filter(|_| self.found.len() < self.enough) {
+                let (events, older) = run.events(reader, term, high)?;
+                self.rows += 1;
+                for seq in events {
+                    self.look_at(reader, seq)?;
+                }
+                next = older;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, reader: &Reader<'_>, seq: i64) -> Result<(), MetaError> {
+        if self.enough <= self.found.len() {
+            return Ok(());
+        }
+        let holds = |block: &Block| block.first_seq <= seq && seq <= block.last_seq;
+        let block = match self.block.take().filter(holds) {
+            Some(block) => block,
+            None => {
+                self.rows += 1;
+                let Some(block) = blocks(reader, seq, 1)?.into_iter().find(holds) else {
+                    return Ok(());
+                };
+                block
+            }
+        };
+        if let Some((seq, record)) = block.numbered().find(|(number, _)| *number == seq) {
+            self.consider(seq, record)?;
+        }
+        self.block = Some(block);
+        Ok(())
+    }
+
+    /// A block says the time to the millisecond, its events to the second before.
+    fn until_millis(&self) -> i64 {
+        self.until.millis().saturating_add(999)
     }
 
     /// Looks at every event from `low` to before `high`, the newest first.
@@ -131,8 +193,7 @@ impl<'w> Search<'w> {
         let mut high = high.min(self.wanted.before_seq.unwrap_or(i64::MAX));
         while self.found.len() < self.enough && low < high {
             let ahead = high.saturating_add(BLOCK_EVENTS_MAX);
-            // A block says the time to the millisecond, its events to the second before.
-            let until = self.until.millis().saturating_add(999);
+            let until = self.until_millis();
             let range = params![low, ahead, high, self.from, until, BLOCKS_AT_ONCE];
             let blocks: Vec<(i64, i64, String)> = reader.query(BACKWARDS, range, |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -141,6 +202,7 @@ impl<'w> Search<'w> {
                 return Ok(());
             };
             let next = *first;
+            self.rows += blocks.len();
             for (_, first, records) in &blocks {
                 self.scan_block(*first, records, low, high)?;
             }
@@ -263,6 +325,28 @@ impl<'r> Facts<'r> {
         }
     }
 
+    /// The terms by which the event is found. An identifier that has a number needs none.
+    pub(super) fn terms(&self) -> Vec<i64> {
+        let mut attributes = vec![
+            Attribute::Name(self.event_name.to_string()),
+            Attribute::ReadOnly(self.read_only),
+            Attribute::Source(self.event_source.to_string()),
+            Attribute::UserName(self.user_identity.name().to_owned()),
+            Attribute::AccessKeyId(self.user_identity.access_key_id.to_string()),
+        ];
+        if seq_of_id(&self.event_id).is_none() {
+            attributes.push(Attribute::Id(self.event_id.to_string()));
+        }
+        for touched in &self.resources {
+            attributes.push(Attribute::ResourceKind(touched.kind.to_string()));
+            attributes.push(Attribute::ResourceName(touched.arn.to_string()));
+            if let Ok(arn) = touched.arn.parse::<Arn>() {
+                attributes.push(Attribute::ResourceName(arn.name().to_owned()));
+            }
+        }
+        attributes.iter().map(index::term).collect()
+    }
+
     fn recorded(&self, seq: i64, at: Timestamp, text: &str) -> Result<Recorded, MetaError> {
         Ok(Recorded {
             seq,
@@ -283,3 +367,6 @@ impl<'r> Facts<'r> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

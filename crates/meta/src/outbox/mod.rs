@@ -7,12 +7,14 @@
 
 mod adopt;
 mod chain;
+mod index;
 mod lookup;
 mod record;
 
 pub(crate) use adopt::adopt;
 pub(crate) use chain::append;
 pub use chain::{BLOCK_EVENTS_MAX, Block, Head, blocks, head, pruned};
+pub use index::index;
 pub use lookup::{Attribute, Lookup, Recorded, lookup};
 pub use record::{Sealed, is_by_service, time_of};
 
