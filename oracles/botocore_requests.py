@@ -450,6 +450,61 @@ CASES = [
     )
 ]
 
+# Operations without traps of their own: each is asked once with every member that the model has.
+WHOLE_REQUESTS = [
+    ("s3", "DeleteBucketPolicy"), ("s3", "GetBucketPolicy"), ("s3", "PutBucketPolicy"),
+    ("sts", "AssumeRole"), ("sts", "GetAccessKeyInfo"), ("sts", "GetSessionToken"),
+] + [
+    ("iam", operation)
+    for operation in """
+        AttachRolePolicy AttachUserPolicy CreateAccessKey CreatePolicy CreatePolicyVersion
+        CreateRole CreateUser DeleteAccessKey DeletePolicy DeletePolicyVersion DeleteRole
+        DeleteRolePolicy DeleteUser DeleteUserPolicy DetachRolePolicy DetachUserPolicy
+        GetAccessKeyLastUsed GetContextKeysForCustomPolicy GetPolicy GetPolicyVersion
+        GetRolePolicy GetUser GetUserPolicy ListAccessKeys ListAccountAliases
+        ListAttachedRolePolicies ListAttachedUserPolicies ListEntitiesForPolicy ListPolicies
+        ListPolicyVersions ListRolePolicies ListRoles ListRoleTags ListUserPolicies ListUsers
+        ListUserTags PutRolePolicy PutUserPolicy SetDefaultPolicyVersion SimulateCustomPolicy
+        SimulatePrincipalPolicy TagRole TagUser UntagRole UntagUser UpdateAccessKey
+        UpdateAssumeRolePolicy UpdateRole UpdateUser
+    """.split()
+]
+
+
+def whole(shape):
+    """A value of a shape with every member, each list and map with one value."""
+    if shape.type_name == "structure":
+        return {name: whole(member) for name, member in shape.members.items()}
+    if shape.type_name == "list":
+        return [whole(shape.member)]
+    if shape.type_name == "map":
+        return {"key": whole(shape.value)}
+    if shape.type_name == "timestamp":
+        return TIME
+    if shape.type_name == "boolean":
+        return True
+    if shape.type_name in ("integer", "long"):
+        return max(shape.metadata.get("min", 1), 1)
+    enum = shape.metadata.get("enum")
+    least = max(shape.metadata.get("min", 1), 1)
+    return enum[0] if enum else "v" * least
+
+
+def whole_cases():
+    session = botocore.session.Session()
+    for service, operation in WHOLE_REQUESTS:
+        shape = session.get_service_model(service).operation_model(operation).input_shape
+        value = whole(shape)
+        if service == "s3":
+            value = {"Bucket": "bucket-1"} | ({"Policy": "{}"} if "Policy" in value else {})
+        if operation in ("SimulatePrincipalPolicy", "SimulateCustomPolicy"):
+            value.pop("PolicyExclusionList", None)
+            value.pop("OrderedOrganizationPolicyInputList", None)
+        yield service, operation, [value]
+
+
+CASES += whole_cases()
+
 
 class Captured(Exception):
     """Stops a call when its request is complete."""

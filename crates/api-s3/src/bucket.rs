@@ -123,7 +123,11 @@ pub(crate) async fn delete(
     expect_owner(&permit, input.expected_bucket_owner.as_ref())?;
     let name = bucket(&input.bucket)?;
     let deleted = app.objects.delete_bucket(&permit, &name).await;
-    deleted.map_err(fault)
+    deleted.map_err(fault)?;
+    // The bucket's policy went with it.
+    let refreshed = app.identity.refresh_if_changed().await;
+    refreshed.map_err(|error| Fault::of(table, error.kind(), &error))?;
+    Ok(())
 }
 
 /// The region that a location constraint names.

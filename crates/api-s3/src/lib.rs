@@ -14,6 +14,7 @@ mod faults;
 mod list;
 mod multipart;
 mod object;
+mod policy;
 mod read;
 mod request;
 mod tagging;
@@ -58,6 +59,9 @@ fn buckets(on: &mut Operations, app: &Arc<App>) {
     on.serve_stream::<s3::PutBucketTagging, _, _, _>(app, tagging::put_of_bucket);
     on.serve::<s3::GetBucketVersioning, _, _, _>(app, versions::get_versioning);
     on.serve_stream::<s3::PutBucketVersioning, _, _, _>(app, versions::put_versioning);
+    on.serve::<s3::DeleteBucketPolicy, _, _, _>(app, policy::delete);
+    on.serve::<s3::GetBucketPolicy, _, _, _>(app, policy::get);
+    on.serve_stream::<s3::PutBucketPolicy, _, _, _>(app, policy::put);
 }
 
 fn configurations(on: &mut Operations, app: &Arc<App>) {

@@ -281,6 +281,7 @@ impl Operations {
         (action, resource): (&'static str, Arn),
         cx: &Arc<Cx>,
     ) -> Result<Permit, sightline_identity::Error> {
+        self.identity.note_use(cx, self.service.name).await?;
         let mut facts = self.identity.resource_facts(cx, &resource).await?;
         for (key, values) in sightline_wire::condition_facts(operation, document) {
             facts.put_all(&key, values);

@@ -22,6 +22,9 @@ const OWNER_ACTIONS: [&str; 3] = [
     "s3:DeleteBucketPolicy",
 ];
 
+/// The name by which a request for a user names its own caller; no user can have it.
+const CALLER: &str = ":caller";
+
 /// What a role's trust policy decides about.
 const TAKING_ON: [&str; 3] = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"];
 
@@ -55,6 +58,7 @@ impl Identity {
         resource: Arn,
         facts: &Context,
     ) -> Result<Permit, Error> {
+        let resource = self.spelt_out(cx, resource);
         let because = match self.decide(cx, action, resource.as_str(), facts) {
             Decision::Allowed(_) => {
                 return Ok(Permit::mint(Arc::clone(cx), action, resource));
@@ -102,6 +106,7 @@ impl Identity {
     ///
     /// Read before the decision, because it is the one fact that is not in memory.
     pub async fn resource_facts(&self, cx: &Cx, resource: &Arn) -> Result<Context, Error> {
+        let resource = &self.spelt_out(cx, resource.clone());
         let mut facts = Context::default();
         let asked = self.asks_for(cx, resource, RESOURCE_TAG);
         if !asked {
@@ -121,6 +126,25 @@ impl Identity {
         let found: Vec<(String, String)> = found.map_err(|error: MetaError| error)?;
         put_tags(&mut facts, RESOURCE_TAG, found.iter().map(|(k, v)| (k, v)));
         Ok(facts)
+    }
+
+    /// A user or role as its ARN spells it, with its path; [`CALLER`] as the caller's own.
+    fn spelt_out(&self, cx: &Cx, resource: Arn) -> Arn {
+        if resource.service() != "iam" {
+            return resource;
+        }
+        let directory = self.directory();
+        let named = match resource.resource().split_once('/') {
+            Some(("user", CALLER)) => self.key(&cx.caller.access_key_id).map(|key| {
+                let principal = self.principal(&directory, &key);
+                principal.subject.principal_arn()
+            }),
+            Some(("user", name)) => holder_arn(&directory, HolderKind::User, name),
+            Some(("role", name)) => holder_arn(&directory, HolderKind::Role, name),
+            Some(_) | None => None,
+        };
+        let named = named.and_then(|arn| arn.parse().ok());
+        named.unwrap_or(resource)
     }
 
     fn asks_for(&self, cx: &Cx, resource: &Arn, start: &str) -> bool {
@@ -267,7 +291,7 @@ impl Identity {
             }),
         };
         context.put_all("aws:SourceIp", host.into_iter().collect());
-        context.put("aws:SecureTransport", "false");
+        context.put("aws:SecureTransport", cx.tls.is_some().to_string());
         context.put("aws:CurrentTime", cx.received_at.iso8601());
         let seconds = cx.received_at.millis().div_euclid(1_000);
         context.put("aws:EpochTime", seconds.to_string());
@@ -279,6 +303,11 @@ impl Identity {
         context.extend(facts.clone());
         context
     }
+}
+
+fn holder_arn(directory: &Directory, kind: HolderKind, name: &str) -> Option<String> {
+    let entry = directory.entry_of(kind, name)?;
+    Some(entry.holder.arn.clone())
 }
 
 /// The condition keys that follow from a principal alone.

@@ -36,7 +36,7 @@ pub use holder::{NewHolder, RoleChange};
 pub use keys::{AccessKey, NewSession, Secret};
 pub use managed::NewPolicy;
 pub use permit::Permit;
-pub use resource_policy::{PolicyRemoved, forget_resource_policy};
+pub use resource_policy::forget_resource_policy;
 pub use seal::SealError;
 pub use session::NewRoleSession;
 pub use simulate::{Simulated, Simulation};

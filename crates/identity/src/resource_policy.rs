@@ -1,6 +1,6 @@
 //! The policies of resources: kept by ARN, and asked with every decision about the resource.
 
-use sightline_meta::Tx;
+use sightline_meta::{MetaError, Tx};
 use sightline_types::Arn;
 
 use crate::policy::{Malformed, Policy, PolicyKind};
@@ -9,26 +9,18 @@ use crate::{Error, HolderKind, Identity, Noun, Permit, store};
 /// Bytes that a bucket's policy may have, as AWS limits it.
 const BUCKET_POLICY_BYTES_MAX: usize = 20_480;
 
-/// Says that a transaction removes a resource's policy; to be handed to
-/// [`Identity::policy_removed`] once it is committed.
-#[derive(Debug)]
-#[must_use = "the policy stays in force in memory until identity hears of it"]
-pub struct PolicyRemoved(());
-
-/// Removes the policy of a resource that another engine's transaction deletes.
-pub fn forget_resource_policy(tx: &mut Tx<'_>, resource: &Arn) -> Result<PolicyRemoved, Error> {
+/// Removes the policy of a resource in the transaction of the engine that makes or deletes the
+/// resource, so that no policy outlives it or waits for it.
+///
+/// It is out of force once [`Identity::refresh_if_changed`] is called after the commit.
+pub fn forget_resource_policy(tx: &mut Tx<'_>, resource: &Arn) -> Result<(), MetaError> {
     if store::delete_resource_policy(tx, resource.as_str())? {
         store::bump(tx)?;
     }
-    Ok(PolicyRemoved(()))
+    Ok(())
 }
 
 impl Identity {
-    /// Takes up what [`forget_resource_policy`] has removed. Cheap where it removed nothing.
-    pub async fn policy_removed(&self, _removed: PolicyRemoved) -> Result<(), Error> {
-        self.refresh_if_changed().await.map(|_| ())
-    }
-
     /// Gives the resource of the permit this policy, in the place of the one it had.
     pub async fn put_resource_policy(
         &self,

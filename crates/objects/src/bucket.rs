@@ -1,7 +1,8 @@
 //! Making, finding and removing buckets.
 
-use sightline_identity::Permit;
+use sightline_identity::{Permit, forget_resource_policy};
 use sightline_meta::{Reader, Tx};
+use sightline_types::Arn;
 
 use crate::read::find;
 use crate::{
@@ -50,6 +51,7 @@ impl Objects {
         let write = move |tx: &mut Tx<'_>| {
             if store::bucket(tx, &bucket.name)?.is_none() {
                 store::insert_bucket(tx, &bucket)?;
+                forget_resource_policy(tx, &Arn::s3(bucket.name.as_str(), None))?;
             } else if !classic {
                 return Err(Error::BucketExists(bucket.name));
             }
@@ -82,8 +84,8 @@ impl Objects {
         name: &BucketName,
     ) -> Result<Bucket, Error> {
         debug_assert!(
-            permit.action().starts_with("s3:Get"),
-            "the permit is to read"
+            permit.action().starts_with("s3:Get") || permit.action().ends_with("BucketPolicy"),
+            "the permit is for the configuration"
         );
         self.bucket(name).await
     }
@@ -148,6 +150,7 @@ impl Objects {
                 return Err(Error::BucketNotEmpty(name));
             }
             store::delete_bucket(tx, &name)?;
+            forget_resource_policy(tx, &Arn::s3(name.as_str(), None))?;
             tx.record(&event)?;
             Ok(())
         };

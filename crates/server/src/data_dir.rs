@@ -135,10 +135,6 @@ impl DataDir {
              TelemetryOptOut: true\n      Session:\n        DefaultS3Bucket: {}\n",
             server.default_bucket
         );
-        let key = format!(
-            "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-            credentials.access_key_id, credentials.secret_access_key
-        );
         if let Some(authority) = &server.authority {
             let bundle = bundle_with(authority)?;
             replace(&trust_bundle(&self.path), &bundle)?;
@@ -147,7 +143,7 @@ impl DataDir {
             .map_err(|_| DataDirError::Unreadable(self.path.join("server.json")))?;
         replace(&sdk_config(&self.path), &config)?;
         replace(&client_shim(&self.path).join("sitecustomize.py"), shim)?;
-        replace(&self.path.join("credentials"), &key)?;
+        write_credentials(&self.path, credentials)?;
         replace(&self.path.join("server.json"), &server)
     }
 
@@ -207,6 +203,15 @@ pub fn read_credentials(data_dir: &Path) -> Result<Credentials, DataDirError> {
         access_key_id,
         secret_access_key,
     })
+}
+
+/// Makes a key the one that the owner of a data directory uses.
+pub fn write_credentials(data_dir: &Path, key: &Credentials) -> Result<(), DataDirError> {
+    let text = format!(
+        "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        key.access_key_id, key.secret_access_key
+    );
+    replace(&data_dir.join("credentials"), &text)
 }
 
 /// Writes a file that only its owner reads, in one step: readers see the old one or the new.

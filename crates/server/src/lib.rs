@@ -28,7 +28,7 @@ pub use app::{EnvironmentSettings, Ready, ServerConfig, StartError, run};
 pub use assembly::{Assembly, Ground, assemble, open_audit};
 pub use data_dir::{
     Credentials, DataDir, DataDirError, ServerFile, client_shim, read_credentials, read_server,
-    sdk_config, trust_bundle,
+    sdk_config, trust_bundle, write_credentials,
 };
 pub use front_door::FrontDoor;
 pub use listener::{PortOptions, serve};

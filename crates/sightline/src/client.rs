@@ -11,7 +11,7 @@ use sightline_server::{Credentials, ServerFile};
 use sightline_wire::sigv4::{PayloadHash, SecretKey, Signer, sha256};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
-use crate::environment;
+use crate::{environment, xml};
 
 /// How long the server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,6 +62,18 @@ pub(crate) const LOGS: Service = Service {
     target_prefix: "Logs_20140328",
 };
 
+/// A service that is called by `Action`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryService {
+    signing_name: &'static str,
+    version: &'static str,
+}
+
+pub(crate) const IAM: QueryService = QueryService {
+    signing_name: "iam",
+    version: "2010-05-08",
+};
+
 /// Trusts the server's authority and nobody else.
 fn trust(server: &ServerFile) -> Result<TlsConfig> {
     let mut trusted = Vec::new();
@@ -100,7 +112,6 @@ impl Client {
 
     /// Calls an operation with a document and gives the answer's.
     pub(crate) fn call(&self, service: Service, operation: &str, input: &Value) -> Result<Value> {
-        let body = input.to_string();
         let request = http::Request::post(&self.server.endpoint)
             .header("content-type", "application/x-amz-json-1.1")
             .header(
@@ -108,6 +119,49 @@ impl Client {
                 format!("{}.{operation}", service.target_prefix),
             )
             .body(())?;
+        let (done, text) = self.send(service.signing_name, request, input.to_string())?;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        if !done {
+            let member = |name: &str| answer[name].as_str().map(str::to_owned);
+            return Err(refusal(
+                operation,
+                member("__type"),
+                member("message"),
+                text,
+            ));
+        }
+        Ok(answer)
+    }
+
+    /// Calls an operation with a form and gives the answer's XML.
+    pub(crate) fn query(
+        &self,
+        service: QueryService,
+        operation: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<String> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", operation);
+        form.append_pair("Version", service.version);
+        form.extend_pairs(parameters);
+        let request = http::Request::post(format!("{}/", self.server.endpoint))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(())?;
+        let (done, text) = self.send(service.signing_name, request, form.finish())?;
+        if !done {
+            let (code, message) = (xml::first(&text, "Code"), xml::first(&text, "Message"));
+            return Err(refusal(operation, code, message, text));
+        }
+        Ok(text)
+    }
+
+    /// Signs and sends a request; whether it was done, and what was answered.
+    fn send(
+        &self,
+        signing_name: &str,
+        request: http::Request<()>,
+        body: String,
+    ) -> Result<(bool, String)> {
         let (mut parts, ()) = request.into_parts();
         let secret = SecretKey::new(self.key.secret_access_key.as_str());
         let signer = Signer {
@@ -115,7 +169,7 @@ impl Client {
             secret: &secret,
             session_token: None,
             region: &self.server.region,
-            service: service.signing_name,
+            service: signing_name,
         };
         let payload = PayloadHash::Sha256(sha256(body.as_bytes()));
         signer.sign_headers(&mut parts, payload, SystemClock.now())?;
@@ -124,18 +178,20 @@ impl Client {
             .run(http::Request::from_parts(parts, body))
             .with_context(|| format!("{} does not answer", self.server.endpoint))?;
         let text = response.body_mut().read_to_string()?;
-        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-        if !response.status().is_success() {
-            return Err(Refusal {
-                operation: operation.to_owned(),
-                code: answer["__type"]
-                    .as_str()
-                    .unwrap_or("no error code")
-                    .to_owned(),
-                message: answer["message"].as_str().unwrap_or(&text).to_owned(),
-            }
-            .into());
-        }
-        Ok(answer)
+        Ok((response.status().is_success(), text))
     }
+}
+
+fn refusal(
+    operation: &str,
+    code: Option<String>,
+    message: Option<String>,
+    text: String,
+) -> anyhow::Error {
+    let refusal = Refusal {
+        operation: operation.to_owned(),
+        code: code.unwrap_or_else(|| "no error code".to_owned()),
+        message: message.unwrap_or(text),
+    };
+    refusal.into()
 }

@@ -91,13 +91,6 @@ pub(crate) struct Run {
     command: Vec<OsString>,
 }
 
-/// Whose key is printed.
-#[derive(Debug, Args)]
-pub(crate) struct Keys {
-    #[command(flatten)]
-    data: DataDirOption,
-}
-
 /// The running server of a data directory and the key to it.
 pub(crate) fn find(data_dir: &Path) -> Result<(ServerFile, Credentials)> {
     let server = sightline_server::read_server(data_dir)
@@ -222,21 +215,6 @@ impl Run {
             command.env_remove(name);
         }
         Ok(command)
-    }
-}
-
-impl Keys {
-    pub(crate) fn run(self) -> Result<()> {
-        let data_dir = self.data.path()?;
-        let key = sightline_server::read_credentials(&data_dir).with_context(|| {
-            format!(
-                "{} has no key yet; start a server with: sightline serve",
-                data_dir.display()
-            )
-        })?;
-        say::line(format!("access key id      {}", key.access_key_id));
-        say::line(format!("secret access key  {}", key.secret_access_key));
-        Ok(())
     }
 }
 

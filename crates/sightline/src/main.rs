@@ -1,14 +1,17 @@
 //! The `sightline` command: the server, and what its users type around it. No rules live here.
 
+mod access;
 mod audit;
 mod client;
 mod config;
 mod environment;
 mod image;
 mod job;
+mod keys;
 mod places;
 mod say;
 mod serve;
+mod xml;
 
 use std::process::ExitCode;
 
@@ -33,8 +36,11 @@ enum Command {
     Env(environment::Env),
     /// Runs a program with those variables.
     Run(environment::Run),
-    /// Prints the key of the data directory.
-    Keys(environment::Keys),
+    /// Prints the owner's key, and makes, lists and switches off keys.
+    Keys(keys::Keys),
+    /// Shows who may do what, and why.
+    #[command(subcommand)]
+    Access(access::Access),
     /// Shows jobs and their logs.
     #[command(subcommand)]
     Job(job::Job),
@@ -55,6 +61,7 @@ fn main() -> ExitCode {
         Command::Env(env) => env.run(),
         Command::Run(run) => return run.run(),
         Command::Keys(keys) => keys.run(),
+        Command::Access(access) => access.run(),
         Command::Job(job) => job.run(),
         Command::Image(image) => image.run(),
         Command::Audit(audit) => audit.run(),

@@ -16,7 +16,7 @@ use super::model::{Http, Model, Operation, Ordered, Reference, Shape};
 
 /// What botocore says of shapes and is of no use to a server. Anything unlisted stops the run, so
 /// that a new trait is read before it is ignored.
-const DROPPED_FROM_SHAPES: [&str; 9] = [
+const DROPPED_FROM_SHAPES: [&str; 10] = [
     "documentation",
     "box",
     "synthetic",
@@ -24,6 +24,8 @@ const DROPPED_FROM_SHAPES: [&str; 9] = [
     "deprecatedMessage",
     "retryable",
     "wrapper",
+    // A union is a structure of which the caller fills one member; handlers see to that.
+    "union",
     // Both are said again of each member that has the shape.
     "locationName",
     "xmlNamespace",

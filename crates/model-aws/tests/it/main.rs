@@ -20,18 +20,74 @@ static SERVICES: [&Service; 5] = [
 ];
 
 fn operations() -> Vec<Typed> {
+    let groups = [of_iam(), of_s3(), of_others()];
+    groups.into_iter().flatten().collect()
+}
+
+fn of_iam() -> Vec<Typed> {
     vec![
-        typed::<cloudtrail::LookupEvents>(),
+        typed::<iam::AttachRolePolicy>(),
+        typed::<iam::AttachUserPolicy>(),
+        typed::<iam::CreateAccessKey>(),
+        typed::<iam::CreatePolicy>(),
+        typed::<iam::CreatePolicyVersion>(),
+        typed::<iam::CreateRole>(),
+        typed::<iam::CreateUser>(),
+        typed::<iam::DeleteAccessKey>(),
+        typed::<iam::DeletePolicy>(),
+        typed::<iam::DeletePolicyVersion>(),
+        typed::<iam::DeleteRole>(),
+        typed::<iam::DeleteRolePolicy>(),
+        typed::<iam::DeleteUser>(),
+        typed::<iam::DeleteUserPolicy>(),
+        typed::<iam::DetachRolePolicy>(),
+        typed::<iam::DetachUserPolicy>(),
+        typed::<iam::GetAccessKeyLastUsed>(),
+        typed::<iam::GetContextKeysForCustomPolicy>(),
+        typed::<iam::GetPolicy>(),
+        typed::<iam::GetPolicyVersion>(),
         typed::<iam::GetRole>(),
-        typed::<logs::DescribeLogGroups>(),
-        typed::<logs::DescribeLogStreams>(),
-        typed::<logs::GetLogEvents>(),
+        typed::<iam::GetRolePolicy>(),
+        typed::<iam::GetUser>(),
+        typed::<iam::GetUserPolicy>(),
+        typed::<iam::ListAccessKeys>(),
+        typed::<iam::ListAccountAliases>(),
+        typed::<iam::ListAttachedRolePolicies>(),
+        typed::<iam::ListAttachedUserPolicies>(),
+        typed::<iam::ListEntitiesForPolicy>(),
+        typed::<iam::ListPolicies>(),
+        typed::<iam::ListPolicyVersions>(),
+        typed::<iam::ListRolePolicies>(),
+        typed::<iam::ListRoleTags>(),
+        typed::<iam::ListRoles>(),
+        typed::<iam::ListUserPolicies>(),
+        typed::<iam::ListUserTags>(),
+        typed::<iam::ListUsers>(),
+        typed::<iam::PutRolePolicy>(),
+        typed::<iam::PutUserPolicy>(),
+        typed::<iam::SetDefaultPolicyVersion>(),
+        typed::<iam::SimulateCustomPolicy>(),
+        typed::<iam::SimulatePrincipalPolicy>(),
+        typed::<iam::TagRole>(),
+        typed::<iam::TagUser>(),
+        typed::<iam::UntagRole>(),
+        typed::<iam::UntagUser>(),
+        typed::<iam::UpdateAccessKey>(),
+        typed::<iam::UpdateAssumeRolePolicy>(),
+        typed::<iam::UpdateRole>(),
+        typed::<iam::UpdateUser>(),
+    ]
+}
+
+fn of_s3() -> Vec<Typed> {
+    vec![
         typed::<s3::AbortMultipartUpload>(),
         typed::<s3::CompleteMultipartUpload>(),
         typed::<s3::CopyObject>(),
         typed::<s3::CreateBucket>(),
         typed::<s3::CreateMultipartUpload>(),
         typed::<s3::DeleteBucket>(),
+        typed::<s3::DeleteBucketPolicy>(),
         typed::<s3::DeleteBucketTagging>(),
         typed::<s3::DeleteObject>(),
         typed::<s3::DeleteObjectTagging>(),
@@ -45,6 +101,7 @@ fn operations() -> Vec<Typed> {
         typed::<s3::GetBucketLogging>(),
         typed::<s3::GetBucketNotificationConfiguration>(),
         typed::<s3::GetBucketOwnershipControls>(),
+        typed::<s3::GetBucketPolicy>(),
         typed::<s3::GetBucketReplication>(),
         typed::<s3::GetBucketRequestPayment>(),
         typed::<s3::GetBucketTagging>(),
@@ -65,6 +122,7 @@ fn operations() -> Vec<Typed> {
         typed::<s3::ListObjectsV2>(),
         typed::<s3::ListParts>(),
         typed::<s3::PutBucketAcl>(),
+        typed::<s3::PutBucketPolicy>(),
         typed::<s3::PutBucketTagging>(),
         typed::<s3::PutBucketVersioning>(),
         typed::<s3::PutObject>(),
@@ -72,7 +130,19 @@ fn operations() -> Vec<Typed> {
         typed::<s3::PutObjectTagging>(),
         typed::<s3::UploadPart>(),
         typed::<s3::UploadPartCopy>(),
+    ]
+}
+
+fn of_others() -> Vec<Typed> {
+    vec![
+        typed::<cloudtrail::LookupEvents>(),
+        typed::<logs::DescribeLogGroups>(),
+        typed::<logs::DescribeLogStreams>(),
+        typed::<logs::GetLogEvents>(),
+        typed::<sts::AssumeRole>(),
+        typed::<sts::GetAccessKeyInfo>(),
         typed::<sts::GetCallerIdentity>(),
+        typed::<sts::GetSessionToken>(),
     ]
 }
 

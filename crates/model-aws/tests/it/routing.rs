@@ -39,7 +39,7 @@ fn subresources_are_never_taken_for_plain_operations() {
         ("GET", "/b?analytics", "-ListBucketAnalyticsConfigurations"),
         ("PUT", "/b", "CreateBucket"),
         ("PUT", "/b?acl", "PutBucketAcl"),
-        ("PUT", "/b?policy", "-PutBucketPolicy"),
+        ("PUT", "/b?policy", "PutBucketPolicy"),
         ("HEAD", "/b", "HeadBucket"),
         ("DELETE", "/b", "DeleteBucket"),
         ("DELETE", "/b?policy", "-DeleteBucketPolicy"),

@@ -41,7 +41,7 @@ async fn what_only_reads_is_named_so() {
     let world = World::new().await;
     for on in world.assembly.front.services() {
         for operation in on.service().operations {
-            let reads = ["Get", "Head", "List", "Describe", "Lookup"]
+            let reads = ["Get", "Head", "List", "Describe", "Lookup", "Simulate"]
                 .iter()
                 .any(|verb| operation.name.starts_with(verb));
             assert_eq!(operation.read_only, reads, "{}", operation.name);

@@ -4,6 +4,7 @@ use sightline_wire::schema::{ErrorShape, Http, Protocol, Service, Unserved};
 
 mod bucket;
 mod bucket_configuration;
+mod bucket_policy;
 mod bucket_tagging;
 mod bucket_versioning;
 mod multipart_upload;
@@ -12,6 +13,7 @@ mod object_tagging;
 mod shared;
 pub use bucket::*;
 pub use bucket_configuration::*;
+pub use bucket_policy::*;
 pub use bucket_tagging::*;
 pub use bucket_versioning::*;
 pub use multipart_upload::*;
@@ -48,6 +50,9 @@ pub static SERVICE: Service = Service {
         &bucket_configuration::OPERATION_GET_OBJECT_LOCK_CONFIGURATION,
         &bucket_configuration::OPERATION_GET_PUBLIC_ACCESS_BLOCK,
         &bucket_configuration::OPERATION_PUT_BUCKET_ACL,
+        &bucket_policy::OPERATION_DELETE_BUCKET_POLICY,
+        &bucket_policy::OPERATION_GET_BUCKET_POLICY,
+        &bucket_policy::OPERATION_PUT_BUCKET_POLICY,
         &bucket_tagging::OPERATION_DELETE_BUCKET_TAGGING,
         &bucket_tagging::OPERATION_GET_BUCKET_TAGGING,
         &bucket_tagging::OPERATION_PUT_BUCKET_TAGGING,
@@ -176,10 +181,6 @@ static UNSERVED: &[Unserved] = &[
         Http::new("DELETE", "/{Bucket}?ownershipControls").status(204),
     ),
     Unserved::rest(
-        "DeleteBucketPolicy",
-        Http::new("DELETE", "/{Bucket}?policy").status(204),
-    ),
-    Unserved::rest(
         "DeleteBucketReplication",
         Http::new("DELETE", "/{Bucket}?replication").status(204),
     ),
@@ -220,7 +221,6 @@ static UNSERVED: &[Unserved] = &[
         "GetBucketMetricsConfiguration",
         Http::new("GET", "/{Bucket}?metrics").demands(&["id"], &[]),
     ),
-    Unserved::rest("GetBucketPolicy", Http::new("GET", "/{Bucket}?policy")),
     Unserved::rest(
         "GetBucketPolicyStatus",
         Http::new("GET", "/{Bucket}?policyStatus"),
@@ -301,7 +301,6 @@ static UNSERVED: &[Unserved] = &[
         "PutBucketOwnershipControls",
         Http::new("PUT", "/{Bucket}?ownershipControls"),
     ),
-    Unserved::rest("PutBucketPolicy", Http::new("PUT", "/{Bucket}?policy")),
     Unserved::rest(
         "PutBucketReplication",
         Http::new("PUT", "/{Bucket}?replication"),
