@@ -34,8 +34,8 @@ fuzz: ## feed the readers of untrusted bytes with made-up inputs, ten minutes ea
 	@scripts/setup system
 	@cargo xtask fuzz --seconds 600
 
-bench: ## measure start-up, memory and job overhead of the real binary
-	@scripts/setup system client
+bench: ## measure start-up, memory, objects, listing and job overhead, beside other servers
+	@scripts/setup system client bench
 	@cargo build --release --package sightline
 	@SIGHTLINE_BIN=$(CURDIR)/target/release/sightline cargo xtask bench
 

@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: figures of the real binary that users feel.
 //!
 //! Measures the release build on a quiet machine or says little: every figure is the median of a
-//! few runs, with the least and the most beside it.
+//! few runs, with the least and the most beside it. What S3 costs is measured by
+//! `bench/objects.py`, beside the disk and two other servers; kernels are measured by divan.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::server::Server;
-use crate::{machine, say};
+use crate::{command, machine, say};
 
 const RUNS: usize = 7;
 
@@ -45,7 +46,9 @@ pub(crate) fn run() -> Result<()> {
         &mut memory,
         mebibytes,
     ));
-    jobs(&folder)
+    objects(&folder)?;
+    jobs(&folder)?;
+    kernels()
 }
 
 /// Starts a server, asks it one question and stops it: the time to the answer and its memory.
@@ -81,6 +84,40 @@ fn resident_kib(pid: u32) -> Result<u64> {
         .context("no VmRSS")?
         .parse()
         .context("VmRSS is no number")
+}
+
+/// Lets a client program put, get and list objects on this server and on its peers.
+fn objects(folder: &Path) -> Result<()> {
+    let mut command = command::bound(machine::client_python()?)?;
+    command
+        .arg(machine::root().join("bench/objects.py"))
+        .arg(folder.join("objects"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("SIGHTLINE_BIN", machine::binary())
+        .env("SIGHTLINE_BENCH_CACHE", machine::cache()?.join("bench-peers"));
+    let status = command.status()?;
+    if !status.success() {
+        bail!("bench/objects.py ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs the benches of the crates; each says its bar beside its code.
+fn kernels() -> Result<()> {
+    for folder in fs::read_dir(machine::root().join("crates"))? {
+        let folder = folder?;
+        if !folder.path().join("benches").is_dir() {
+            continue;
+        }
+        let package = format!("sightline-{}", folder.file_name().to_string_lossy());
+        let mut command = Command::new("cargo");
+        command.args(["bench", "--quiet", "--benches", "--package", &package]);
+        let status = command.current_dir(machine::root()).status()?;
+        if !status.success() {
+            bail!("the benches of {package} ended with {status}");
+        }
+    }
+    Ok(())
 }
 
 /// Lets a client program run jobs that do nothing, and shows what it measured.
