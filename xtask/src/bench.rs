@@ -94,7 +94,10 @@ fn objects(folder: &Path) -> Result<()> {
         .arg(folder.join("objects"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SIGHTLINE_BIN", machine::binary())
-        .env("SIGHTLINE_BENCH_CACHE", machine::cache()?.join("bench-peers"));
+        .env(
+            "SIGHTLINE_BENCH_CACHE",
+            machine::cache()?.join("bench-peers"),
+        );
     let status = command.status()?;
     if !status.success() {
         bail!("bench/objects.py ended with {status}");
