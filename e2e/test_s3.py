@@ -3,12 +3,17 @@
 import hashlib
 import io
 import os
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import boto3
 import pytest
+import requests
 from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from work import unique
@@ -236,3 +241,113 @@ def test_the_aws_command_line_copies_and_lists(server, bucket, tmp_path):
     assert (tmp_path / "out" / "small file.txt").read_bytes() == b"small"
     run("s3", "rm", "s3://%s/in/small file.txt" % bucket)
     assert "small file.txt" not in run("s3", "ls", "s3://%s/in/" % bucket)
+
+
+def test_versions_come_and_go_as_on_aws(s3, bucket):
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    assert "VersionId" not in s3.put_object(Bucket=bucket, Key="k", Body=b"zero")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    one = s3.put_object(Bucket=bucket, Key="k", Body=b"one")["VersionId"]
+    two = s3.put_object(Bucket=bucket, Key="k", Body=b"two")["VersionId"]
+    read = lambda **version: s3.get_object(Bucket=bucket, Key="k", **version)["Body"].read()
+    assert (read(), read(VersionId=one), read(VersionId="null")) == (b"two", b"one", b"zero")
+    marker = s3.delete_object(Bucket=bucket, Key="k")
+    assert marker["DeleteMarker"]
+    assert error_of(s3.get_object, Bucket=bucket, Key="k")["Code"] == "NoSuchKey"
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, PaginationConfig={"PageSize": 1})
+    pages = list(pages)
+    versions = [version for page in pages for version in page.get("Versions", [])]
+    assert [version["VersionId"] for version in versions] == [two, one, "null"]
+    assert [m["IsLatest"] for page in pages for m in page.get("DeleteMarkers", [])] == [True]
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=marker["VersionId"])
+    assert read() == b"two"
+    named = [{"Key": "k", "VersionId": version} for version in (one, two, "null")]
+    done = s3.delete_objects(Bucket=bucket, Delete={"Objects": named})
+    assert len(done["Deleted"]) == 3 and "Errors" not in done
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_copies_of_any_size_keep_what_is_said_of_them(s3, bucket):
+    body = os.urandom(20 * 1024 * 1024 + 3)
+    said = {"ContentType": "text/x-odd", "Metadata": {"a": "b"}, "Tagging": "team=fraud&x=a%20b"}
+    s3.put_object(Bucket=bucket, Key="from/ü +%", Body=body, **said)
+    source = {"Bucket": bucket, "Key": "from/ü +%"}
+    s3.copy_object(Bucket=bucket, Key="to", CopySource=source)
+    s3.copy(source, bucket, "in parts", Config=TransferConfig(multipart_threshold=1, multipart_chunksize=5 * 1024 * 1024))
+    s3.delete_object(Bucket=bucket, Key=source["Key"])
+    for key in ("to", "in parts"):
+        got = s3.get_object(Bucket=bucket, Key=key)
+        assert got["Body"].read() == body
+    got = s3.head_object(Bucket=bucket, Key="to")
+    assert (got["ContentType"], got["Metadata"]) == ("text/x-odd", {"a": "b"})
+    tags = s3.get_object_tagging(Bucket=bucket, Key="to")["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "fraud", "x": "a b"}
+
+
+def test_tags_are_set_and_taken_away(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "ü", "Value": ""}]
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": tags})
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == tags
+    s3.delete_object_tagging(Bucket=bucket, Key="k")
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    s3.delete_bucket_tagging(Bucket=bucket)
+    assert error_of(s3.get_bucket_tagging, Bucket=bucket)["Code"] == "NoSuchTagSet"
+
+
+@pytest.mark.parametrize("version", [None, "s3v4"])
+def test_a_form_uploads_what_its_policy_allows(server, bucket, version):
+    s3 = server.client("s3", config=Config(signature_version=version) if version else None)
+    fields = {"Content-Type": "text/csv", "success_action_status": "201"}
+    conditions = [{"Content-Type": "text/csv"}, {"success_action_status": "201"}, ["content-length-range", 1, 10]]
+    post = s3.generate_presigned_post(bucket, "in/${filename}", Fields=fields, Conditions=conditions)
+    send = lambda body: requests.post(post["url"], data=post["fields"], files={"file": ("a.csv", body)}, timeout=30)
+    sent = send(b"x,y")
+    assert (sent.status_code, "<Key>in/a.csv</Key>" in sent.text) == (201, True), sent.text
+    got = s3.get_object(Bucket=bucket, Key="in/a.csv")
+    assert (got["Body"].read(), got["ContentType"]) == (b"x,y", "text/csv")
+    assert "EntityTooLarge" in send(b"x" * 11).text
+    post["fields"]["key"] = "out/a.csv"
+    assert "AccessDenied" in send(b"x,y").text
+
+
+def test_a_bucket_may_be_named_by_the_host(server, s3, bucket, monkeypatch):
+    # Not every resolver knows names below localhost, so this test does.
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: resolve("127.0.0.1", *rest, **more))
+    s3.put_object(Bucket=bucket, Key="a//b c", Body=b"hello")
+    virtual = boto3.client(
+        "s3",
+        endpoint_url=server.url.replace("127.0.0.1", "localhost"),
+        aws_access_key_id=server.variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=server.variables["AWS_SECRET_ACCESS_KEY"],
+        region_name=server.region,
+        config=Config(s3={"addressing_style": "virtual"}),
+    )
+    hosts = []
+    virtual.meta.events.register("before-send", lambda request, **_: hosts.append(urlsplit(request.url).netloc))
+    assert virtual.get_object(Bucket=bucket, Key="a//b c")["Body"].read() == b"hello"
+    assert [item["Key"] for item in virtual.list_objects_v2(Bucket=bucket)["Contents"]] == ["a//b c"]
+    assert hosts[0].startswith(f"{bucket}.localhost:")
+    url = virtual.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a//b c"})
+    assert requests.get(url, timeout=30).content == b"hello"
+
+
+def test_what_no_bucket_has_is_said_not_to_be_configured(s3, bucket):
+    asked = {
+        "get_bucket_cors": "NoSuchCORSConfiguration",
+        "get_bucket_lifecycle_configuration": "NoSuchLifecycleConfiguration",
+        "get_bucket_encryption": "ServerSideEncryptionConfigurationNotFoundError",
+        "get_public_access_block": "NoSuchPublicAccessBlockConfiguration",
+    }
+    for method, code in asked.items():
+        assert error_of(getattr(s3, method), Bucket=bucket)["Code"] == code
+    acl = s3.get_bucket_acl(Bucket=bucket)
+    assert [grant["Permission"] for grant in acl["Grants"]] == ["FULL_CONTROL"]
+    refused = error_of(s3.put_bucket_acl, Bucket=bucket, ACL="public-read")
+    assert refused["Code"] == "AccessControlListNotSupported"
+    rules = {"Rules": [{"ID": "a", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}]}
+    refused = error_of(s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration=rules)
+    assert refused["Code"] == "NotImplemented"

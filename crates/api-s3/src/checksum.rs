@@ -150,17 +150,24 @@ pub(crate) struct Said<'r> {
     pub(crate) checksum: Option<Checksum>,
 }
 
+/// Refuses a payload whose length is not said.
+pub(crate) fn expect_length(headers: &HeaderMap, content_length: Option<i64>) -> Result<(), Fault> {
+    let decoded = headers.get("x-amz-decoded-content-length");
+    let decoded = decoded.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if content_length.is_some() || decoded.is_some() {
+        return Ok(());
+    }
+    let message = "You must provide the Content-Length HTTP header.";
+    let status = http::StatusCode::LENGTH_REQUIRED;
+    Err(Fault::new("MissingContentLength", status, message))
+}
+
 /// The payload of a request with everything that is declared of it.
 pub(crate) fn payload(body: Body, said: Said<'_>) -> Result<Payload, Fault> {
     let text = |name: &str| said.headers.get(name).and_then(|value| value.to_str().ok());
     // Framed as aws-chunked, a body is longer than the object in it.
     let unframed = text("x-amz-decoded-content-length").and_then(|length| length.parse().ok());
     let length = unframed.or_else(|| said.content_length.and_then(|n| u64::try_from(n).ok()));
-    if length.is_none() {
-        let message = "You must provide the Content-Length HTTP header.";
-        let status = http::StatusCode::LENGTH_REQUIRED;
-        return Err(Fault::new("MissingContentLength", status, message));
-    }
     let md5 = said.content_md5.map(parse_md5).transpose();
     let md5 = md5.map_err(|_| invalid_digest())?;
     let trailing = text("x-amz-trailer").and_then(trailing);

@@ -28,6 +28,8 @@ use sightline_meta::Meta;
 use sightline_model_aws::s3;
 use sightline_objects::Objects;
 
+pub use object::POST_OBJECT;
+
 /// The engine behind the handlers.
 #[derive(Debug)]
 pub struct App {
@@ -86,6 +88,7 @@ fn configurations(on: &mut Operations, app: &Arc<App>) {
 
 fn objects(on: &mut Operations, app: &Arc<App>) {
     on.serve_stream::<s3::PutObject, _, _, _>(app, object::put);
+    on.serve_stream::<object::Post, _, _, _>(app, object::post);
     on.serve_stream::<s3::GetObject, _, _, _>(app, read::get);
     on.serve_stream::<s3::HeadObject, _, _, _>(app, read::head);
     on.serve::<s3::GetObjectAttributes, _, _, _>(app, read::attributes);

@@ -21,7 +21,8 @@ use crate::App;
 use crate::attributes::{attributes_of, expect_plain_write};
 use crate::bucket::owner;
 use crate::checksum::{
-    Said, algorithm, kind, payload, sent, sent_checksums, show_checksum, unserved_checksums,
+    Said, algorithm, expect_length, kind, payload, sent, sent_checksums, show_checksum,
+    unserved_checksums,
 };
 use crate::faults::{fault, invalid_request};
 use crate::list::{Names, max_keys};
@@ -90,6 +91,7 @@ pub(crate) async fn upload_part(
     input: UploadPartInput,
 ) -> Result<Reply<UploadPartOutput>, Fault> {
     expect_owner(&call.permit, input.expected_bucket_owner.as_ref())?;
+    expect_length(&call.headers, input.content_length)?;
     refuse_unserved(unserved_checksums!(input))?;
     refuse_unserved(&[(
         "x-amz-server-side-encryption-customer-algorithm",

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use sightline_api::{Call, Fault, Reply};
-use sightline_model_aws::s3::{PutObjectInput, PutObjectOutput};
+use sightline_model_aws::s3::{self, PutObjectInput, PutObjectOutput};
 use sightline_objects::{Algorithm, NewObject};
+
+use sightline_wire::OperationType;
+use sightline_wire::schema::{Asking, Http, Operation};
 
 use crate::App;
 use crate::attributes::{attributes_of, expect_plain_write};
 use crate::checksum::{
-    Said, kind, payload, sent, sent_checksums, show_checksum, unserved_checksums,
+    Said, expect_length, kind, payload, sent, sent_checksums, show_checksum, unserved_checksums,
 };
 use crate::faults::fault;
 use crate::request::{
@@ -17,7 +21,50 @@ use crate::request::{
 };
 use crate::tagging::permit_tags;
 
+/// Writing an object by a form, which has no model: it takes and gives what a put does, but its
+/// length is known only at its end.
+pub static POST_OBJECT: Operation = Operation {
+    name: "PostObject",
+    http: Http::new("POST", "/{Bucket}/{Key+}"),
+    service: s3::PutObject::OPERATION.service,
+    input: s3::PutObject::OPERATION.input,
+    output: s3::PutObject::OPERATION.output,
+    xml_root: None,
+    read_only: false,
+    action: "s3:PutObject",
+    asking: Asking::Once,
+    resources: &["{Bucket}/{Key}"],
+};
+
+/// `PostObject`, which the front door makes of a form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Post;
+
+impl OperationType for Post {
+    type Input = PutObjectInput;
+    type Output = PutObjectOutput;
+    const OPERATION: &'static Operation = &POST_OBJECT;
+
+    fn input(document: Value) -> Result<PutObjectInput, serde_json::Error> {
+        s3::PutObject::input(document)
+    }
+
+    fn document(output: &PutObjectOutput) -> Result<Value, serde_json::Error> {
+        s3::PutObject::document(output)
+    }
+}
+
 pub(crate) async fn put(
+    app: Arc<App>,
+    call: Call,
+    input: PutObjectInput,
+) -> Result<Reply<PutObjectOutput>, Fault> {
+    expect_length(&call.headers, input.content_length)?;
+    post(app, call, input).await
+}
+
+/// Writes an object whatever its length.
+pub(crate) async fn post(
     app: Arc<App>,
     call: Call,
     input: PutObjectInput,

@@ -76,6 +76,8 @@ settings! {
     server: Server {
         /// Address to listen at; port 0 takes a free one.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)), also "SIGHTLINE_LISTEN";
+        /// Names by which clients reach the server, before which a bucket's may stand (`bucket.name`).
+        host_names: Vec<String> = Vec::new();
         /// Where everything that must last is kept; unset means `~/.local/share/sightline`.
         data_dir: Option<PathBuf> = None, also "SIGHTLINE_DATA_DIR";
         /// Region that clients sign for; one that AWS's clients know.

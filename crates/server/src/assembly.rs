@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::blobs::Opened;
 use crate::health::Health;
+use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::probe::Probes;
@@ -102,7 +103,16 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
             last: Mutex::default(),
         },
     };
-    let front = FrontDoor::new(services, identity.clone(), meta, clock, limits, probes);
+    let hosts = Hosts::new(identity.region().as_str(), &settings.server.host_names);
+    let front = FrontDoor::new(
+        services,
+        identity.clone(),
+        meta,
+        clock,
+        limits,
+        probes,
+        hosts,
+    );
     let front = Arc::new(front);
     door.get_or_init(|| Arc::downgrade(&front));
     Ok(Assembly {

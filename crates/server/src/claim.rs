@@ -3,16 +3,18 @@
 use bytes::Bytes;
 use http::request::Parts;
 use sightline_types::Timestamp;
-use sightline_wire::sigv2;
 use sightline_wire::sigv4::{
     self, PayloadHash, PayloadHasher, SecretKey, SessionToken, SigV4Error, Verified, sha256,
 };
+use sightline_wire::{post, sigv2};
 
 /// A signature that is read but not yet believed.
 pub(crate) enum Claim {
     V4(sigv4::Presented),
     /// A presigned URL for S3, which knows no other use of this version.
     V2(sigv2::Presented),
+    /// The signed policy of a form that uploads to S3.
+    Form(post::Presented),
 }
 
 /// A signature that is believed, as far as it says something about the body.
@@ -34,7 +36,7 @@ impl Claim {
     pub(crate) fn service(&self) -> &str {
         match self {
             Self::V4(presented) => &presented.credential.service,
-            Self::V2(_) => "s3",
+            Self::V2(_) | Self::Form(_) => "s3",
         }
     }
 
@@ -42,6 +44,7 @@ impl Claim {
         match self {
             Self::V4(presented) => &presented.credential.access_key_id,
             Self::V2(presented) => &presented.access_key_id,
+            Self::Form(presented) => presented.access_key_id(),
         }
     }
 
@@ -49,6 +52,7 @@ impl Claim {
         match self {
             Self::V4(presented) => presented.session_token.as_ref(),
             Self::V2(presented) => presented.session_token.as_ref(),
+            Self::Form(presented) => presented.session_token.as_ref(),
         }
     }
 
@@ -57,6 +61,7 @@ impl Claim {
         match self {
             Self::V4(presented) => presented.expect_scope(service, regions),
             Self::V2(_) => Ok(()),
+            Self::Form(presented) => presented.expect_scope(service, regions),
         }
     }
 
@@ -82,6 +87,10 @@ impl Claim {
                     hasher.finish()?;
                 }
                 Ok(Proof::V2(presented.payload))
+            }
+            Self::Form(presented) => {
+                presented.verify(secret)?;
+                Ok(Proof::V2(PayloadHash::Unsigned))
             }
         }
     }

@@ -5,6 +5,8 @@
 //! answered; then its signature is verified, for every operation alike, served or not; only then
 //! does anything happen.
 
+mod posted;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,13 +20,16 @@ use sightline_meta::Meta;
 use sightline_ports::Clock;
 use sightline_types::{Cx, Event, EventOutcome, OperationName, Recorded, RequestId, Timestamp};
 use sightline_wire::schema::Protocol;
+use sightline_wire::sigv2;
 use sightline_wire::sigv4::{Answer, Family, SecretKey, SigV4Error};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::claim::{Claim, Proof};
 use crate::exchange::Exchange;
+use crate::form;
 use crate::gate::{self, Gate};
+use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::patience::Guarded;
@@ -52,6 +57,7 @@ pub struct FrontDoor {
     limits: Limits,
     gate: Gate,
     probes: Probes,
+    hosts: Hosts,
 }
 
 impl FrontDoor {
@@ -64,6 +70,7 @@ impl FrontDoor {
         clock: Arc<dyn Clock>,
         limits: Limits,
         probes: Probes,
+        hosts: Hosts,
     ) -> Self {
         Self {
             services,
@@ -73,6 +80,7 @@ impl FrontDoor {
             gate: Gate::new(&limits),
             limits,
             probes,
+            hosts,
         }
     }
 
@@ -143,6 +151,19 @@ impl FrontDoor {
         if self.limits.uri_bytes < uri_bytes(&parts) {
             return turned_away(&parts, uri_too_long(self.limits.uri_bytes), &id);
         }
+        let mut in_path_style = self.hosts.in_path_style(&parts);
+        if form::is_one(&parts) {
+            if let Some(uri) = in_path_style {
+                parts.uri = uri;
+            }
+            return self.take_form(parts, body, peer, id, exchange).await;
+        }
+        // Version 2 signs the bucket with the path wherever it was sent.
+        if sigv2::is_presented(&parts)
+            && let Some(uri) = in_path_style.take()
+        {
+            parts.uri = uri;
+        }
         let claim = match Claim::parse(&mut parts) {
             Ok(Some(claim)) => claim,
             Ok(None) => return self.unsigned(&parts, &SigV4Error::Missing, &id),
@@ -155,8 +176,9 @@ impl FrontDoor {
             Err(error) => return self.disbelieved(&error, &claim, protocol, peer, &id),
         };
         let document_time = self.limits.document_time;
+        let head = (parts, in_path_style.filter(|_| claim.service() == "s3"));
         let routed =
-            match route::route(&self.services, claim.service(), parts, body, document_time).await {
+            match route::route(&self.services, claim.service(), head, body, document_time).await {
                 Ok(routed) => routed,
                 Err(fault) => return encode_fault(protocol, None, fault, &id),
             };
@@ -254,9 +276,13 @@ impl FrontDoor {
         let Routed {
             target,
             protocol,
-            parts,
+            mut parts,
+            in_path_style,
             body,
         } = routed;
+        if let Some(uri) = in_path_style {
+            parts.uri = uri;
+        }
         let cx = self.context(&parts, key, peer, request_id);
         let Target::Served(operations, operation) = target else {
             return self.refuse(&target, protocol, cx).await;

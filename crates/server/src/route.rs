@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use sightline_api::{Body, Fault, Operations, TooLarge, read_to_limit};
 use sightline_wire::limits::DOCUMENT_BYTES_MAX;
 use sightline_wire::protocol;
@@ -19,6 +19,8 @@ pub(crate) struct Routed<'d> {
     pub(crate) target: Target<'d>,
     pub(crate) protocol: Protocol,
     pub(crate) parts: Parts,
+    /// Where the request would have been sent in path style, if it was not.
+    pub(crate) in_path_style: Option<Uri>,
     pub(crate) body: Arrived,
 }
 
@@ -66,7 +68,7 @@ pub(crate) fn protocol_of(parts: &Parts, service: &str) -> Protocol {
 pub(crate) async fn route<'d>(
     services: &'d [Operations],
     signed_for: &str,
-    parts: Parts,
+    (parts, in_path_style): (Parts, Option<Uri>),
     body: Body,
     document_time: Duration,
 ) -> Result<Routed<'d>, Fault> {
@@ -75,7 +77,8 @@ pub(crate) async fn route<'d>(
     let protocol = protocol_of(&parts, signed_for);
     let rest = matches!(protocol, Protocol::RestJson | Protocol::RestXml);
     let (found, body) = if rest {
-        let found = match_rest(&services, &parts)?;
+        let uri = in_path_style.as_ref().unwrap_or(&parts.uri);
+        let found = match_rest(&services, &parts, uri)?;
         // S3 alone signs a declared hash, so only its bodies can be believed unread.
         let document = match &found {
             Match::Served(operation) => !operation.streams_in(),
@@ -114,13 +117,14 @@ pub(crate) async fn route<'d>(
         target,
         protocol,
         parts,
+        in_path_style,
         body,
     })
 }
 
-fn match_rest(services: &[&Operations], parts: &Parts) -> Result<Match, Fault> {
-    let (method, path) = (parts.method.as_str(), parts.uri.path());
-    let query = parts.uri.query().unwrap_or_default();
+fn match_rest(services: &[&Operations], parts: &Parts, uri: &Uri) -> Result<Match, Fault> {
+    let (method, path) = (parts.method.as_str(), uri.path());
+    let query = uri.query().unwrap_or_default();
     for operations in services {
         let service = operations.service();
         let rest = [Protocol::RestJson, Protocol::RestXml];

@@ -11,6 +11,7 @@ pub mod limits;
 mod operation;
 mod path;
 mod pattern;
+pub mod post;
 pub mod protocol;
 mod redact;
 mod resource;

@@ -182,6 +182,12 @@ impl fmt::Debug for Presented {
     }
 }
 
+/// Whether a request presents a signature of this version.
+#[must_use]
+pub fn is_presented(parts: &Parts) -> bool {
+    is_version_2(parts.uri.query().unwrap_or_default())
+}
+
 /// Whether a query is signed in this version: it names a key or holds a signature, and neither
 /// version 4's parameters nor the `SignatureVersion` of the Query services' own version 2.
 fn is_version_2(query: &str) -> bool {

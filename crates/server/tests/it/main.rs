@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
 
+mod forms;
 mod limits;
 mod permissions;
 mod port;

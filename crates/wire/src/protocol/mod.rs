@@ -111,6 +111,18 @@ pub fn encode_error(
     Ok(response)
 }
 
+/// A document of elements that hold texts, for answers that no model describes.
+#[must_use]
+pub fn text_document(root: &str, elements: &[(&str, &str)]) -> Bytes {
+    let mut writer = xml::Writer::document();
+    writer.open(root, "");
+    for (name, text) in elements {
+        writer.text_element(name, text);
+    }
+    writer.close(root);
+    writer.into_bytes().into()
+}
+
 /// Adds the request's identifier and, to a body without one, the protocol's media type.
 fn finish(
     protocol: Protocol,

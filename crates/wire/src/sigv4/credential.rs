@@ -21,7 +21,7 @@ pub struct Credential {
 
 impl Credential {
     /// Reads `<access key id>/<date>/<region>/<service>/aws4_request`.
-    pub(super) fn parse(text: &str, place: Place) -> Result<Self, SigV4Error> {
+    pub(crate) fn parse(text: &str, place: Place) -> Result<Self, SigV4Error> {
         let malformed = || SigV4Error::MalformedCredential {
             place,
             got: clip(text),
@@ -78,15 +78,24 @@ impl Presented {
     ///
     /// Global services take two regions: their clients sign for `us-east-1` wherever they are.
     pub fn expect_scope(&self, service: &str, regions: &[&str]) -> Result<(), SigV4Error> {
-        let Credential {
+        self.credential.expect(self.place, service, regions)
+    }
+}
+
+impl Credential {
+    /// The same of a credential that was found in `place`.
+    pub(crate) fn expect(
+        &self,
+        place: Place,
+        service: &str,
+        regions: &[&str],
+    ) -> Result<(), SigV4Error> {
+        let Self {
             region,
             service: got,
             ..
-        } = &self.credential;
-        let fault = |fault| SigV4Error::Scope {
-            place: self.place,
-            fault,
-        };
+        } = self;
+        let fault = |fault| SigV4Error::Scope { place, fault };
         if &**got != service {
             let expected = service.to_owned();
             return Err(fault(ScopeFault::Service {
