@@ -34,6 +34,8 @@ pub static POST_OBJECT: Operation = Operation {
     action: "s3:PutObject",
     asking: Asking::Once,
     resources: &["{Bucket}/{Key}"],
+    conditions: s3::PutObject::OPERATION.conditions,
+    passes_role: None,
 };
 
 /// `PostObject`, which the front door makes of a form.
