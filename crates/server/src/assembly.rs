@@ -104,16 +104,8 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         },
     };
     let hosts = Hosts::new(identity.region().as_str(), &settings.server.host_names);
-    let front = FrontDoor::new(
-        services,
-        identity.clone(),
-        meta,
-        clock,
-        limits,
-        probes,
-        hosts,
-    );
-    let front = Arc::new(front);
+    let guards = (limits, probes, hosts);
+    let front = Arc::new(FrontDoor::new(services, &identity, meta, clock, guards));
     door.get_or_init(|| Arc::downgrade(&front));
     Ok(Assembly {
         front,

@@ -65,16 +65,14 @@ impl FrontDoor {
     #[must_use]
     pub(crate) fn new(
         services: Vec<Operations>,
-        identity: Identity,
+        identity: &Identity,
         meta: Meta,
         clock: Arc<dyn Clock>,
-        limits: Limits,
-        probes: Probes,
-        hosts: Hosts,
+        (limits, probes, hosts): (Limits, Probes, Hosts),
     ) -> Self {
         Self {
             services,
-            identity,
+            identity: identity.clone(),
             meta,
             clock,
             gate: Gate::new(&limits),
