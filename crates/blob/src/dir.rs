@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/blobs/ab/ab12…   one file per blob, in a folder named by its first two digits
 //! <root>/tmp/ab12…        blobs being written; whatever a crash left here is removed at open
+//! <root>/tmp-<server>/…   the same for each of several servers
 //! ```
 //! Everything is reached from directory handles, one step at a time and by names that hold
 //! hexadecimal digits only, so neither a renamed root nor a planted link can lead a blob elsewhere.
@@ -75,6 +76,22 @@ impl DirBlobStore {
     /// Blocks on the disk, so it is called before requests are served. Only one process may have
     /// a store open: the files in `tmp` are taken for leftovers.
     pub fn open(root: &Path) -> Result<Self, BlobError> {
+        Self::open_with(root, "tmp")
+    }
+
+    /// The same for one of several servers that share the store. Each has a folder of its own for
+    /// blobs being written, and clears only that. `server` is made of letters and digits.
+    pub fn open_shared(root: &Path, server: &str) -> Result<Self, BlobError> {
+        let letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if server.is_empty() || !letters(server) {
+            let source = io::Error::from(io::ErrorKind::InvalidInput);
+            let action = "name a folder after its server";
+            return Err(BlobError::Store { action, source });
+        }
+        Self::open_with(root, &format!("tmp-{server}"))
+    }
+
+    fn open_with(root: &Path, tmp: &str) -> Result<Self, BlobError> {
         let store = |source: io::Error| BlobError::Store {
             action: "open its folder",
             source,
@@ -85,7 +102,7 @@ impl DirBlobStore {
             sync_folder(parent).map_err(store)?;
         }
         let root: OwnedFd = std::fs::File::open(root).map_err(store)?.into();
-        let folders = open_folders(&root).map_err(|errno| store(errno.into()))?;
+        let folders = open_folders(&root, tmp).map_err(|errno| store(errno.into()))?;
         Ok(Self {
             folders: Arc::new(folders),
         })
@@ -196,13 +213,13 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     std::fs::File::open(path)?.sync_all()
 }
 
-fn open_folders(root: &OwnedFd) -> rustix::io::Result<Folders> {
-    for name in ["blobs", "tmp"] {
+fn open_folders(root: &OwnedFd, tmp: &str) -> rustix::io::Result<Folders> {
+    for name in ["blobs", tmp] {
         make_folder(root, name)?;
     }
     let folders = Folders {
         blobs: open_folder(root, "blobs")?,
-        tmp: open_folder(root, "tmp")?,
+        tmp: open_folder(root, tmp)?,
         shards: Mutex::default(),
     };
     rustix::fs::fsync(root)?;

@@ -146,13 +146,15 @@ settings! {
 
     /// The metadata store: resources, keys of objects, events, logs.
     metadata: Metadata {
+        /// A PostgreSQL database that servers may share, as `postgres://user:password@host/database`; unset means a file in the data directory.
+        url: Option<Secret> = None;
     }
 
     /// The bytes of objects.
     objects: Objects {
         /// Kind of place where they are kept: `dir`, or `s3` for a bucket of S3 or of a server that speaks S3.
         store: ObjectStore = ObjectStore::Dir;
-        /// Directory where they are kept; unset means `blobs` in the data directory.
+        /// Directory where they are kept; unset means `blobs` in the data directory. Servers that share a database need one that all of them see.
         dir: Option<PathBuf> = None;
         /// Address of the server that has the bucket, such as `https://s3.eu-central-1.amazonaws.com`.
         s3_endpoint: Option<String> = None;

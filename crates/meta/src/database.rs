@@ -30,8 +30,8 @@ pub struct MetaOptions {
 pub struct PostgresOptions {
     /// Where it is: `postgres://user:password@host/database`, as libpq reads it.
     pub url: String,
-    /// What this server is called among those that share the store.
-    pub server: String,
+    /// What this server is called among those that share the store; `None` if no other uses it.
+    pub server: Option<String>,
 }
 
 impl std::fmt::Debug for PostgresOptions {
@@ -70,7 +70,7 @@ impl Meta {
     pub fn open_postgres(options: &PostgresOptions) -> Result<Self, MetaError> {
         let config = postgres::parse_url(&options.url)?;
         let place = Place::Postgres(Box::new(config));
-        Self::start(place, Some(options.server.clone()), POSTGRES_READERS_MAX)
+        Self::start(place, options.server.clone(), POSTGRES_READERS_MAX)
     }
 
     fn start(place: Place, server: Option<String>, readers_max: usize) -> Result<Self, MetaError> {

@@ -29,6 +29,11 @@ const MIGRATIONS: &[(i64, &str, Then)] = &[
         include_str!("../migrations/0019_job_servers.sql"),
         NOTHING,
     ),
+    (
+        29,
+        include_str!("../migrations/0029_unnamed_blobs.sql"),
+        NOTHING,
+    ),
 ];
 
 const MAKE_VERSIONS: &str =

@@ -24,6 +24,7 @@ mod orphans;
 mod payload;
 mod range;
 mod read;
+mod shared;
 mod store;
 mod tags;
 mod version;
@@ -187,7 +188,8 @@ impl Upload {
 }
 
 impl Objects {
-    /// An engine over these stores. Only one may work on a pair of stores at a time.
+    /// An engine over these stores. Of a metadata store in a file it is the only one; servers that
+    /// share a database must share the blobs too, see [`Objects::shares_blobs`].
     #[must_use]
     pub fn new(meta: Meta, blobs: Arc<dyn BlobStore>, clock: Arc<dyn Clock>) -> Self {
         Self {

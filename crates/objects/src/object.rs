@@ -173,6 +173,10 @@ impl Objects {
             Ok::<_, Error>(unnamed)
         };
         let unnamed = self.meta.read(read).await?;
+        if self.meta.server().is_some() {
+            self.set_aside(unnamed).await?;
+            return Ok(0);
+        }
         let Some(burial) = self.holds.bury(unnamed) else {
             return Ok(0);
         };

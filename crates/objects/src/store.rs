@@ -68,6 +68,12 @@ const PARTS: &str = "SELECT part_number, blob_id, size, etag, checksum, modified
 const DELETE_PART: &str = "DELETE FROM object_parts WHERE content_id = $1 AND part_number = $2";
 const DELETE_PARTS: &str = "DELETE FROM object_parts WHERE content_id = $1";
 
+const SET_ASIDE: &str = "INSERT INTO unnamed_blobs (blob_id, since) VALUES ($1, $2)
+    ON CONFLICT (blob_id) DO NOTHING";
+const ASIDE: &str = "SELECT blob_id FROM unnamed_blobs WHERE since < $1 AND blob_id > $2
+    ORDER BY blob_id LIMIT $3";
+const FORGET_ASIDE: &str = "DELETE FROM unnamed_blobs WHERE blob_id = $1";
+
 const NAMED_BY_OBJECT: &str = "SELECT 1 FROM objects WHERE content_id = $1 AND part_count = 0";
 const NAMED_BY_VERSION: &str =
     "SELECT 1 FROM object_versions WHERE content_id = $1 AND part_count = 0";
@@ -312,6 +318,37 @@ pub(crate) fn is_named(reader: &Reader<'_>, blob: &BlobId) -> Result<bool, MetaE
         }
     }
     Ok(false)
+}
+
+/// Notes a blob that no row names.
+pub(crate) fn set_aside(tx: &mut Tx<'_>, blob: &BlobId, now: Timestamp) -> Result<(), MetaError> {
+    tx.execute(SET_ASIDE, params![blob.as_str(), now])?;
+    Ok(())
+}
+
+/// Blobs noted before a time, in order from the name after `after`, and whether a row names each
+/// after all.
+pub(crate) fn set_aside_before(
+    reader: &Reader<'_>,
+    time: Timestamp,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<(BlobId, bool)>, MetaError> {
+    let noted = reader.query(ASIDE, params![time, after, limit], |row| {
+        blob_id(&row.get::<String>(0)?)
+    })?;
+    let mut found = Vec::with_capacity(noted.len());
+    for blob in noted {
+        let named = is_named(reader, &blob)?;
+        found.push((blob, named));
+    }
+    Ok(found)
+}
+
+/// Removes the note of a blob.
+pub(crate) fn forget_aside(tx: &mut Tx<'_>, blob: &BlobId) -> Result<(), MetaError> {
+    tx.execute(FORGET_ASIDE, params![blob.as_str()])?;
+    Ok(())
 }
 
 fn read_bucket(row: &Row<'_>) -> Result<Bucket, MetaError> {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! lock               held by the running server
-//! meta.sqlite        resources, events, logs
+//! meta.sqlite        resources, events, logs, unless a database has them
+//! server.id          what the server is called among those that share its database
 //! blobs/             the bytes of objects
 //! server.json        where the running server listens
 //! secret.key         seals the secrets of access keys
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+use sightline_types::RequestId;
 
 /// Where distributions keep the certificates that a host trusts.
 const HOST_BUNDLES: [&str; 3] = [
@@ -119,6 +121,29 @@ impl DataDir {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the server on this directory is called among those that share its database. Drawn at
+    /// first use and kept, so that a server that starts again knows what was its own.
+    pub fn server_name(&self) -> Result<String, DataDirError> {
+        let path = self.path.join("server.id");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let name = text.trim();
+                let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+                if plain {
+                    Ok(name.to_owned())
+                } else {
+                    Err(DataDirError::Unreadable(path))
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let name = RequestId::random().as_str().replace('-', "");
+                replace(&path, &name)?;
+                Ok(name)
+            }
+            Err(error) => Err(failed("read", &path)(error)),
+        }
     }
 
     /// Writes what its owner's tools read.

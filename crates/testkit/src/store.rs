@@ -22,7 +22,7 @@ pub fn open_as(dir: &Path, server: &str) -> Result<Meta, String> {
     let url = PostgresServer::shared()?.database(&dir.to_string_lossy())?;
     let options = PostgresOptions {
         url,
-        server: server.to_owned(),
+        server: Some(server.to_owned()),
     };
     Meta::open_postgres(&options).map_err(|error| error.to_string())
 }
@@ -38,7 +38,7 @@ pub fn try_open(dir: &Path) -> Result<Meta, MetaError> {
     let url = server.database(&dir.to_string_lossy());
     Meta::open_postgres(&PostgresOptions {
         url: url.expect("the database of a test can be made"),
-        server: "test".to_owned(),
+        server: None,
     })
 }
 

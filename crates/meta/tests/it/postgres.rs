@@ -32,7 +32,7 @@ fn server(started: Result<PostgresServer, String>) -> Option<PostgresServer> {
 fn open(url: &str) -> Result<Meta, MetaError> {
     Meta::open_postgres(&PostgresOptions {
         url: url.to_owned(),
-        server: "test".to_owned(),
+        server: None,
     })
 }
 
