@@ -76,6 +76,10 @@ impl Audit {
     }
 
     async fn deliver_what_is_due(&self) -> Result<(), Error> {
+        // Of several servers on the store, one delivers.
+        if !self.options.meta.lease("audit/delivery").await? {
+            return Ok(());
+        }
         let now = self.options.clock.now();
         let state = self.options.meta.read(store::state).await?;
         let head = self.options.meta.read(outbox::head).await?;

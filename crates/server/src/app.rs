@@ -117,6 +117,12 @@ pub enum StartError {
         /// Its name.
         key: &'static str,
     },
+    /// Another server on the database keeps its blobs elsewhere.
+    #[error(
+        "the other servers on this database keep objects elsewhere; give every server the same \
+         directory or bucket under [objects]"
+    )]
+    OtherBlobs,
     /// Identity cannot be set up.
     #[error("could not set up keys and roles")]
     Identity(#[from] sightline_identity::Error),
@@ -169,9 +175,11 @@ pub async fn run(
         jobs,
         audit,
         identity,
+        upkeep,
         default_bucket,
     } = assemble(Ground {
         data_dir: data.path().to_owned(),
+        server: Some(data.server_name()?).filter(|_| config.settings.metadata.url.is_some()),
         jobs_dir: config.jobs_dir,
         settings: config.settings.clone(),
         clock: Arc::clone(&clock),
@@ -210,9 +218,10 @@ pub async fn run(
         settings: &settings,
         tls: tls.clone(),
     };
+    let upkeep = upkeep.run(shutdown.clone());
     let served = listener::serve(listener, front, port, shutdown);
     tokio::select! {
-        _ = async { tokio::join!(served, reconciler, deliverer) } => {}
+        _ = async { tokio::join!(served, reconciler, deliverer, upkeep) } => {}
         () = keep_fresh(tls) => {}
     }
     data.retract();

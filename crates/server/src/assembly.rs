@@ -10,7 +10,7 @@ use sightline_catalog::Catalog;
 use sightline_config::Settings;
 use sightline_identity::Identity;
 use sightline_jobs::{Jobs, JobsOptions, OpenApiSocket};
-use sightline_meta::{Meta, MetaOptions};
+use sightline_meta::Meta;
 use sightline_objects::{BucketName, Objects};
 use sightline_ports::{Clock, Launcher, SystemClock};
 use sightline_telemetry::Telemetry;
@@ -23,13 +23,16 @@ use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::probe::Probes;
-use crate::{FrontDoor, StartError, blobs, listener};
+use crate::upkeep::Upkeep;
+use crate::{FrontDoor, StartError, blobs, listener, stores};
 
 /// What a server stands on.
 #[derive(Debug)]
 pub struct Ground {
     /// Where everything that must last is kept, held by the caller.
     pub data_dir: PathBuf,
+    /// What the server is called among those that share its database.
+    pub server: Option<String>,
     /// Where jobs are staged.
     pub jobs_dir: PathBuf,
     /// What file, variables and flags say.
@@ -51,6 +54,8 @@ pub struct Assembly {
     pub audit: Audit,
     /// Knows keys and roles.
     pub identity: Identity,
+    /// Keeps up with the servers that share the store.
+    pub upkeep: Upkeep,
     /// The bucket that the SDK uses by default.
     pub default_bucket: String,
 }
@@ -58,7 +63,8 @@ pub struct Assembly {
 /// Puts a server together, making what a new data directory lacks.
 pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
     let (clock, data_dir, settings) = (ground.clock, ground.data_dir, ground.settings);
-    let stores = Stores::open(&data_dir, &settings, &clock).await?;
+    let server = ground.server.as_deref();
+    let stores = Stores::open(&data_dir, &settings, server, &clock).await?;
     let audit = stores.audit(&data_dir, &settings, &clock)?;
     let Stores {
         meta,
@@ -69,6 +75,9 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         },
         objects,
     } = stores;
+    if meta.server().is_some() && !objects.shares_blobs().await? {
+        return Err(StartError::OtherBlobs);
+    }
     let orphans = objects.collect_orphans().await?;
     if 0 < orphans {
         tracing::info!(orphans, "unfinished objects of an earlier run were removed");
@@ -88,6 +97,12 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         open_api_socket: socket_opener(&door, limits.clone()),
         running_max: usize::try_from(settings.jobs.running_max).unwrap_or(usize::MAX),
     });
+    let upkeep = Upkeep {
+        meta: meta.clone(),
+        identity: identity.clone(),
+        objects: objects.clone(),
+        clock: Arc::clone(&clock),
+    };
     let services = services(&meta, &identity, objects, telemetry, (&jobs, &audit));
     let probes = Probes {
         metrics: Arc::new(Metrics::new(clock.now())),
@@ -112,6 +127,7 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         jobs,
         audit,
         identity,
+        upkeep,
         default_bucket,
     })
 }
@@ -128,16 +144,15 @@ impl Stores {
     async fn open(
         data_dir: &Path,
         settings: &Settings,
+        server: Option<&str>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let meta = Meta::open(&MetaOptions {
-            path: data_dir.join("meta.sqlite"),
-        })?;
+        let meta = stores::open_meta(settings, data_dir, server)?;
         let region = settings.server.region.clone();
         let secret_key = settings.identity.secret_key_file.clone();
         let secret_key = secret_key.unwrap_or_else(|| data_dir.join("secret.key"));
         let identity = Identity::open(meta.clone(), region, &secret_key, clock.now()).await?;
-        let blobs = blobs::open(&settings.objects, data_dir).await?;
+        let blobs = blobs::open(&settings.objects, data_dir, meta.server()).await?;
         let objects = Objects::new(meta.clone(), Arc::clone(&blobs.store), Arc::clone(clock));
         Ok(Self {
             meta,
@@ -165,10 +180,13 @@ impl Stores {
     }
 }
 
+/// What the operator's tools are called among the servers on a database.
+const TOOL: &str = "tool";
+
 /// The audit engine over a data directory, for its operator; a server may run on it.
 pub async fn open_audit(data_dir: &Path, settings: &Settings) -> Result<Audit, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let stores = Stores::open(data_dir, settings, &clock).await?;
+    let stores = Stores::open(data_dir, settings, Some(TOOL), &clock).await?;
     stores.audit(data_dir, settings, &clock)
 }
 

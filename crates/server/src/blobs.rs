@@ -16,14 +16,23 @@ pub(crate) struct Opened {
     pub(crate) directory: Option<PathBuf>,
 }
 
-/// Opens the store, which fails if what it needs is not said or is not there.
-pub(crate) async fn open(settings: &Objects, data_dir: &Path) -> Result<Opened, StartError> {
+/// Opens the store, which fails if what it needs is not said or is not there. `server` is what this
+/// server is called among those that share it.
+pub(crate) async fn open(
+    settings: &Objects,
+    data_dir: &Path,
+    server: Option<&str>,
+) -> Result<Opened, StartError> {
     match settings.store {
         ObjectStore::Dir => {
             let dir = settings.dir.clone();
             let dir = dir.unwrap_or_else(|| data_dir.join("blobs"));
+            let store = match server {
+                Some(server) => DirBlobStore::open_shared(&dir, server)?,
+                None => DirBlobStore::open(&dir)?,
+            };
             Ok(Opened {
-                store: Arc::new(DirBlobStore::open(&dir)?),
+                store: Arc::new(store),
                 directory: Some(dir),
             })
         }

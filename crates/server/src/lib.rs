@@ -24,6 +24,8 @@ mod peer;
 mod places;
 mod probe;
 mod route;
+mod stores;
+mod upkeep;
 mod tls;
 
 pub use app::{EnvironmentSettings, Ready, ServerConfig, StartError, run};
@@ -33,6 +35,7 @@ pub use data_dir::{
     sdk_config, trust_bundle, write_credentials,
 };
 pub use front_door::FrontDoor;
+pub use upkeep::Upkeep;
 pub use listener::{PortOptions, serve};
 pub use peer::Peer;
 pub use sightline_audit::Audit;

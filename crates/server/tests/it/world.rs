@@ -131,6 +131,7 @@ impl World {
         let launcher = ScriptedLauncher::new(async |_| panic!("nothing reconciles here"));
         let assembly = assemble(Ground {
             data_dir: directory.path().to_owned(),
+            server: None,
             jobs_dir: directory.path().join("jobs"),
             settings,
             clock: clock.clone(),
