@@ -136,7 +136,7 @@ async fn keys_are_data_and_never_paths() {
     assert_eq!(
         files
             .iter()
-            .filter(|path| path.contains("/meta.db") || path.ends_with("/secret.key"))
+            .filter(|path| path.contains("/meta.sqlite") || path.ends_with("/secret.key"))
             .count(),
         files.len() - keys.len()
     );
