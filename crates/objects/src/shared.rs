@@ -84,7 +84,9 @@ impl Objects {
         }
         let noted = self.meta.write(move |tx: &mut Tx<'_>| {
             let now = tx.database_time()?;
-            blobs.iter().try_for_each(|blob| store::set_aside(tx, blob, now))
+            blobs
+                .iter()
+                .try_for_each(|blob| store::set_aside(tx, blob, now))
         });
         Ok(noted.await?)
     }
@@ -122,7 +124,8 @@ impl Objects {
                 }
             }
             let forgotten = self.meta.write(move |tx: &mut Tx<'_>| {
-                done.iter().try_for_each(|blob| store::forget_aside(tx, blob))
+                done.iter()
+                    .try_for_each(|blob| store::forget_aside(tx, blob))
             });
             forgotten.await?;
         }

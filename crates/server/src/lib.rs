@@ -25,8 +25,8 @@ mod places;
 mod probe;
 mod route;
 mod stores;
-mod upkeep;
 mod tls;
+mod upkeep;
 
 pub use app::{EnvironmentSettings, Ready, ServerConfig, StartError, run};
 pub use assembly::{Assembly, Ground, assemble, open_audit};
@@ -35,8 +35,8 @@ pub use data_dir::{
     sdk_config, trust_bundle, write_credentials,
 };
 pub use front_door::FrontDoor;
-pub use upkeep::Upkeep;
 pub use listener::{PortOptions, serve};
 pub use peer::Peer;
 pub use sightline_audit::Audit;
 pub use tls::{Tls, TlsError};
+pub use upkeep::Upkeep;
