@@ -48,7 +48,7 @@ impl Serve {
         runtime.block_on(async {
             let (end, shutdown) = watch::channel(false);
             let signals = end_on_signal(end)?;
-            let served = sightline_server::run(config, shutdown, announce).await;
+            let served = Box::pin(sightline_server::run(config, shutdown, announce)).await;
             signals.abort();
             served.context("the server cannot run")
         })
