@@ -1,5 +1,6 @@
 """The configuration file, variables and flags of the real binary."""
 
+import json
 import subprocess
 
 from running import BINARY, Server, clean_environment
@@ -53,9 +54,28 @@ def test_a_file_in_the_data_directory_configures_its_server(tmp_path):
     try:
         assert server.region == "eu-west-2"
         s3 = server.client("s3")
-        bucket = s3.list_buckets()["Buckets"][0]["Name"]
+        bucket = "sagemaker-%s-%s" % (server.region, server.account)
         s3.put_object(Bucket=bucket, Key="k", Body=b"lies elsewhere")
         files = [file.read_bytes() for file in (tmp_path / "bytes").rglob("*") if file.is_file()]
         assert b"lies elsewhere" in files
     finally:
         server.stop()
+
+
+def test_the_log_says_each_request_once_with_its_id_and_no_secret(tmp_path):
+    server = Server(
+        tmp_path / "data", "--set", "log.json=true", "--set", "log.filter=info,sightline::requests=debug"
+    ).start()
+    try:
+        answer = server.client("sts").get_caller_identity()
+        id = answer["ResponseMetadata"]["RequestId"]
+        secret = server.variables["AWS_SECRET_ACCESS_KEY"]
+    finally:
+        server.stop()
+    said = server.log.read_text()
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    mine = [line["fields"] for line in lines if line["fields"].get("id") == id]
+    assert len(mine) == 1, mine
+    assert mine[0]["operation"] == "GetCallerIdentity" and mine[0]["status"] == 200
+    assert mine[0]["bytes"] > 0 and mine[0]["principal"].startswith("arn:aws:sts::")
+    assert secret not in said

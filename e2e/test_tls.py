@@ -17,7 +17,7 @@ import boto3, io, json, os, sys
 s3 = boto3.client("s3")
 how = set()
 s3.meta.events.register("before-send.s3.*", lambda request, **_: how.add(request.headers.get("x-amz-content-sha256")))
-bucket = s3.list_buckets()["Buckets"][0]["Name"]
+bucket = next(one["Name"] for one in s3.list_buckets()["Buckets"] if one["Name"].startswith("sagemaker-"))
 small, large = b"small " * 10, os.urandom(20 << 20)
 s3.put_object(Bucket=bucket, Key="small", Body=small)
 s3.upload_fileobj(io.BytesIO(large), bucket, "large")

@@ -108,6 +108,25 @@ impl DirBlobStore {
         })
     }
 
+    /// Opens the store at `root` to read it, beside the process that has it open.
+    pub fn open_to_read(root: &Path) -> Result<Self, BlobError> {
+        let open = || -> io::Result<Folders> {
+            let root: OwnedFd = std::fs::File::open(root)?.into();
+            Ok(Folders {
+                blobs: open_folder(&root, "blobs")?,
+                tmp: open_folder(&root, "tmp")?,
+                shards: Mutex::default(),
+            })
+        };
+        let folders = open().map_err(|source| BlobError::Store {
+            action: "open its folder",
+            source,
+        })?;
+        Ok(Self {
+            folders: Arc::new(folders),
+        })
+    }
+
     /// Runs `work` on a thread that may block.
     async fn blocking<T: Send + 'static>(
         &self,

@@ -214,6 +214,8 @@ settings! {
     log: Log {
         /// Which lines are written, as `level` or `crate=level,…`.
         filter: String = "info".to_owned(), also "SIGHTLINE_LOG";
+        /// Whether each line is a JSON object.
+        json: bool = false;
     }
 }
 

@@ -11,6 +11,7 @@
 //! Start at [`Meta::write`]: every change of the product goes through it, together with the
 //! [`Event`](sightline_types::Event) that records it.
 
+pub mod backup;
 mod database;
 mod error;
 pub mod lease;

@@ -1,5 +1,6 @@
 //! The SQL of buckets, objects, uploads and parts.
 
+mod named;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::list::Place;
 use crate::version::{Rank, Versioning};
 use crate::{Bucket, BucketName, Object, ObjectKey, Part, Tags, Upload, VersionId};
 
+pub use named::{NamedBlob, each_named_blob};
 pub(crate) use versions::*;
 
 const INSERT_BUCKET: &str =

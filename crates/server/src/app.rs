@@ -177,6 +177,7 @@ pub async fn run(
         identity,
         upkeep,
         default_bucket,
+        blobs,
     } = assemble(Ground {
         data_dir: data.path().to_owned(),
         server: Some(data.server_name()?).filter(|_| config.settings.metadata.url.is_some()),
@@ -223,6 +224,7 @@ pub async fn run(
     tokio::select! {
         _ = async { tokio::join!(served, reconciler, deliverer, upkeep) } => {}
         () = keep_fresh(tls) => {}
+        () = blobs.catch_up(clock.as_ref()) => {}
     }
     data.retract();
     Ok(())

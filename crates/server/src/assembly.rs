@@ -12,11 +12,12 @@ use sightline_identity::Identity;
 use sightline_jobs::{Jobs, JobsOptions, OpenApiSocket};
 use sightline_meta::Meta;
 use sightline_objects::{BucketName, Objects};
-use sightline_ports::{Clock, Launcher, SystemClock};
+use sightline_ports::{BlobStore, Clock, Launcher, SystemClock};
 use sightline_telemetry::Telemetry;
 use sightline_types::{Arn, Cx, OperationName, Recorded, RequestId};
 use tokio::sync::{Mutex, watch};
 
+use crate::backup::HeldBlobs;
 use crate::blobs::Opened;
 use crate::health::Health;
 use crate::hosts::Hosts;
@@ -58,6 +59,8 @@ pub struct Assembly {
     pub upkeep: Upkeep,
     /// The bucket that the SDK uses by default.
     pub default_bucket: String,
+    /// The bytes of objects, of which none is removed while a backup runs.
+    pub(crate) blobs: Arc<HeldBlobs>,
 }
 
 /// Puts a server together, making what a new data directory lacks.
@@ -69,10 +72,8 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
     let Stores {
         meta,
         identity,
-        blobs: Opened {
-            store: blobs,
-            directory,
-        },
+        blobs,
+        directory,
         objects,
     } = stores;
     if meta.server().is_some() && !objects.shares_blobs().await? {
@@ -109,7 +110,7 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         metrics_token: settings.server.metrics_token.clone(),
         health: Health {
             meta: meta.clone(),
-            blobs,
+            blobs: blobs.clone(),
             launcher: ground.launcher,
             clock: Arc::clone(&clock),
             directories: std::iter::once(data_dir).chain(directory).collect(),
@@ -129,6 +130,7 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         identity,
         upkeep,
         default_bucket,
+        blobs,
     })
 }
 
@@ -136,7 +138,9 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
 struct Stores {
     meta: Meta,
     identity: Identity,
-    blobs: Opened,
+    blobs: Arc<HeldBlobs>,
+    /// Where the blobs lie, if that is on this host.
+    directory: Option<PathBuf>,
     objects: Objects,
 }
 
@@ -152,12 +156,15 @@ impl Stores {
         let secret_key = settings.identity.secret_key_file.clone();
         let secret_key = secret_key.unwrap_or_else(|| data_dir.join("secret.key"));
         let identity = Identity::open(meta.clone(), region, &secret_key, clock.now()).await?;
-        let blobs = blobs::open(&settings.objects, data_dir, meta.server()).await?;
-        let objects = Objects::new(meta.clone(), Arc::clone(&blobs.store), Arc::clone(clock));
+        let Opened { store, directory } = blobs::open(&settings.objects, data_dir, meta.server()).await?;
+        let blobs = Arc::new(HeldBlobs::new(store, data_dir));
+        let store: Arc<dyn BlobStore> = blobs.clone();
+        let objects = Objects::new(meta.clone(), store, Arc::clone(clock));
         Ok(Self {
             meta,
             identity,
             blobs,
+            directory,
             objects,
         })
     }

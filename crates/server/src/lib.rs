@@ -6,9 +6,11 @@
 
 mod app;
 mod assembly;
+pub mod backup;
 mod blobs;
 mod claim;
 mod data_dir;
+pub mod doctor;
 mod exchange;
 mod form;
 mod front_door;

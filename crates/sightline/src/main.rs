@@ -2,8 +2,10 @@
 
 mod access;
 mod audit;
+mod backup;
 mod client;
 mod config;
+mod doctor;
 mod environment;
 mod image;
 mod job;
@@ -50,6 +52,12 @@ enum Command {
     /// Verifies, exports and follows the record of activity.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Says what is not well on this host and in the data directory.
+    Doctor(doctor::Doctor),
+    /// Copies everything that must last, while the server runs.
+    Backup(backup::Backup),
+    /// Makes a data directory from a backup.
+    Restore(backup::Restore),
     /// Prints the version.
     Version,
 }
@@ -65,6 +73,9 @@ fn main() -> ExitCode {
         Command::Job(job) => job.run(),
         Command::Image(image) => image.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Doctor(doctor) => return doctor.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Version => {
             say::line(format!("sightline {}", env!("CARGO_PKG_VERSION")));
             Ok(())

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use sightline_config::Settings;
+use sightline_config::{Log, Settings};
 use sightline_server::{EnvironmentSettings, Ready, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -32,7 +32,7 @@ impl Serve {
         let Configuration {
             settings, data_dir, ..
         } = self.options.load()?;
-        start_log(&settings.log.filter)?;
+        start_log(&settings.log)?;
         // What jobs are shown must be readable by them; what is private is protected by name.
         rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
         let config = ServerConfig {
@@ -70,14 +70,18 @@ pub(crate) fn environment_settings(settings: &Settings) -> Result<EnvironmentSet
     })
 }
 
-fn start_log(filter: &str) -> Result<()> {
+fn start_log(log: &Log) -> Result<()> {
+    let filter = &log.filter;
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .with_context(|| format!("log.filter = {filter:?} is not a filter of log lines"))?;
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    if log.json {
+        lines.json().init();
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).init();
+    }
     Ok(())
 }
 

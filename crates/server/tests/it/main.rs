@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
 
 mod forms;
+mod backup;
 mod limits;
 mod permissions;
 mod port;

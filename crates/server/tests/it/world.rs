@@ -126,7 +126,11 @@ impl World {
 
     /// A server with settings of its own.
     pub(crate) async fn with(settings: Settings) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap(), settings).await
+    }
+
+    /// A server on what lies in a directory.
+    pub(crate) async fn on(directory: tempfile::TempDir, settings: Settings) -> Self {
         let clock = Arc::new(VirtualClock::at(Timestamp::from_millis(1_700_000_000_000)));
         let launcher = ScriptedLauncher::new(async |_| panic!("nothing reconciles here"));
         let assembly = assemble(Ground {
