@@ -189,6 +189,11 @@ impl Client {
         }
     }
 
+    /// Lets go of the connection, which the server may have closed; the next request has another.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
     /// Signs and sends a request, and reads its answer to the end.
     ///
     /// An error means that nothing is known of what became of the request.

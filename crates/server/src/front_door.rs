@@ -207,7 +207,8 @@ impl FrontDoor {
         id: &RequestId,
     ) -> Response<Body> {
         let (key, source) = (claim.access_key_id(), &peer.source);
-        tracing::warn!(%error, %key, %source, "a signature was refused");
+        // A claimed key is anyone's text, so line ends in it are escaped.
+        tracing::warn!(%error, ?key, %source, "a signature was refused");
         let answer = answer_of(error, protocol);
         self.metrics().signature_refused(answer.code);
         encode_fault(protocol, None, fault_of(answer), id)

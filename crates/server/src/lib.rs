@@ -13,6 +13,7 @@ mod data_dir;
 pub mod doctor;
 mod exchange;
 mod form;
+mod framing;
 mod front_door;
 mod gate;
 mod health;

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::FrontDoor;
+use crate::framing;
 use crate::limits::Limits;
 use crate::patience::{Held, Patient, Turn, patient};
 use crate::peer::Peer;
@@ -243,7 +244,9 @@ where
         let taken = turn.take();
         async move {
             let request = request.map(|body| patient(body, &limits, door.metrics()));
-            let response = if full {
+            let response = if framing::is_ambiguous(request.headers()) {
+                framing::refused()
+            } else if full {
                 door.answer_when_full(request, &peer).await
             } else {
                 door.answer(request, &peer).await

@@ -4,6 +4,7 @@
 
 mod forms;
 mod backup;
+mod attacks;
 mod limits;
 mod permissions;
 mod port;

@@ -56,6 +56,16 @@ impl Ask {
         }
     }
 
+    /// A request as a table of operations spells it.
+    pub(crate) fn any(
+        service: &'static str,
+        method: Method,
+        target: &str,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        Self::new(service, method, target, body)
+    }
+
     /// A request in JSON 1.1.
     pub(crate) fn json(service: &'static str, target: &str, body: impl ToString) -> Self {
         Self::new(service, Method::POST, "/", body.to_string())
@@ -155,6 +165,11 @@ impl World {
     /// Where its data lies.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
+    }
+
+    /// A key that may do nothing.
+    pub(crate) async fn nobody(&self) -> Arc<AccessKey> {
+        self.session(Grants::Only(Vec::new())).await
     }
 
     /// A temporary key that lasts for an hour.

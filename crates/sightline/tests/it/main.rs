@@ -4,5 +4,6 @@
 
 mod clock;
 mod disk;
+mod hostile;
 mod rig;
 mod torn;
