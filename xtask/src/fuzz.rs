@@ -150,13 +150,7 @@ fn build() -> Result<PathBuf> {
     // With a target given, the flags are not for build scripts and macros.
     cargo
         .current_dir(machine::root())
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--manifest-path",
-            "fuzz/Cargo.toml",
-        ])
+        .args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml"])
         .args(["--target", host, "--target-dir"])
         .arg(&output)
         .env("RUSTFLAGS", INSTRUMENTATION);

@@ -207,6 +207,19 @@ impl Client {
         self.exchange(&head, ask)
     }
 
+    /// The ARN of the role that the server gave to the caller, as the SDK asks for it.
+    pub fn role(&mut self) -> io::Result<String> {
+        let ask = Ask::form("sts", "Action=GetCallerIdentity&Version=2011-06-15");
+        let arn = self.send(&ask)?.element("Arn");
+        let name = arn.split('/').nth(1).unwrap_or_default();
+        let form = format!("Action=GetRole&Version=2010-05-08&RoleName={name}");
+        let answer = self.send(&Ask::form("iam", form))?;
+        match answer.element("Arn").as_str() {
+            "" => Err(io::Error::other(format!("no role: {}", answer.text()))),
+            role => Ok(role.to_owned()),
+        }
+    }
+
     /// The head of a request as its signer would send it.
     pub fn signed_head(&self, ask: &Ask, now: Timestamp) -> io::Result<Vec<u8>> {
         let uri = format!("http://{}{}", self.address, ask.target);

@@ -1,16 +1,22 @@
 //! `sightline-proof`: runs the campaigns that prove that nothing is lost.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use sightline_ports::{Clock as _, SystemClock};
 use sightline_proof::crash::Campaign;
 
 /// Iterations between two lines of progress.
 const PROGRESS_EVERY: u64 = 25;
+
+/// Where a file system in memory is mounted.
+const MEMORY: &str = "/dev/shm";
+
+/// Several times what a campaign keeps.
+const MEMORY_BYTES_MIN: u64 = 512 << 20;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -53,36 +59,62 @@ fn main() -> ExitCode {
 }
 
 impl Crash {
+    /// Half of the deaths with data on the disk, where flushes take long, and half with data in
+    /// memory, where far more is under way at any moment.
     fn run(&self) -> Result<()> {
         let begun = SystemClock.now();
         let seed = self.seed.unwrap_or_else(|| begun.millis().unsigned_abs());
         say(format!("seed {seed}"));
-        let folder = tempfile::Builder::new()
+        let in_memory = if memory_is_large()? {
+            self.iterations / 2
+        } else {
+            say(format!(
+                "left out: data in memory, for {MEMORY} is small or absent"
+            ));
+            0
+        };
+        let mut done = 0;
+        let halves = [
+            (std::env::temp_dir(), self.iterations - in_memory),
+            (PathBuf::from(MEMORY), in_memory),
+        ];
+        for (place, iterations) in halves {
+            if let Err(error) = self.half(&place, iterations, seed, &mut done) {
+                let took = SystemClock.now().since(begun).as_secs_f64();
+                say(format!("{done} passed, 1 failed in {took:.1}s"));
+                return Err(error);
+            }
+        }
+        let took = SystemClock.now().since(begun).as_secs_f64();
+        say(format!("{done} passed in {took:.1}s"));
+        Ok(())
+    }
+
+    fn half(&self, place: &Path, iterations: u64, seed: u64, done: &mut u64) -> Result<()> {
+        let name = tempfile::Builder::new()
             .prefix("sightline-crash-")
-            .tempdir()?;
+            .tempdir_in(place);
+        let folder = name.with_context(|| format!("a folder in {}", place.display()))?;
         let campaign = Campaign {
             binary: match &self.binary {
                 Some(binary) => binary.clone(),
                 None => std::env::current_exe()?.with_file_name("sightline"),
             },
             folder: folder.path().to_owned(),
-            iterations: self.iterations,
+            iterations,
             seed,
         };
-        let mut done = 0;
-        let result = campaign.run(|iteration| {
-            done = iteration + 1;
-            if done % PROGRESS_EVERY == 0 {
+        let result = campaign.run(|_| {
+            *done += 1;
+            if *done % PROGRESS_EVERY == 0 {
                 say(format!("survived {done} of {}", self.iterations));
             }
         });
-        let took = SystemClock.now().since(begun).as_secs_f64();
         let survived = match result {
             Ok(survived) => survived,
             Err(error) => {
                 let kept = folder.keep();
                 say(format!("data and log are kept in {}", kept.display()));
-                say(format!("{done} passed, 1 failed in {took:.1}s"));
                 return Err(error);
             }
         };
@@ -90,14 +122,23 @@ impl Crash {
             say(format!("left out, for it is not served: {what}"));
         }
         say(format!(
-            "{} calls answered; the longest start took {:?}; {} MiB on disk",
+            "in {}: {} calls answered; the longest start took {:?}; {} MiB kept",
+            place.display(),
             survived.calls,
             survived.start_max,
             survived.disk_bytes >> 20
         ));
-        say(format!("{done} passed in {took:.1}s"));
         Ok(())
     }
+}
+
+/// Whether there is room in memory for a campaign's data.
+fn memory_is_large() -> Result<bool> {
+    if !Path::new(MEMORY).is_dir() {
+        return Ok(false);
+    }
+    let room = rustix::fs::statvfs(MEMORY)?;
+    Ok(MEMORY_BYTES_MIN <= room.f_bavail.saturating_mul(room.f_frsize))
 }
 
 /// Writes one line; a reader who has gone away is no failure.

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::assembly::{Assembly, Ground, assemble};
+use crate::clock_watch;
 use crate::data_dir::{Credentials, DataDir, DataDirError, ServerFile};
 use crate::listener::{self, PortOptions};
 use crate::tls::{Tls, TlsError};
@@ -225,6 +226,7 @@ pub async fn run(
         _ = async { tokio::join!(served, reconciler, deliverer, upkeep) } => {}
         () = keep_fresh(tls) => {}
         () = blobs.catch_up(clock.as_ref()) => {}
+        () = clock_watch::watch(Arc::clone(&clock)) => {}
     }
     data.retract();
     Ok(())

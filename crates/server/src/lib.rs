@@ -9,6 +9,7 @@ mod assembly;
 pub mod backup;
 mod blobs;
 mod claim;
+mod clock_watch;
 mod data_dir;
 pub mod doctor;
 mod exchange;

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use sightline_ports::{Clock as _, SystemClock};
 use sightline_types::Timestamp;
 
-use crate::{Ask, Client, Dice, Key, Launch, Server};
+use crate::{Dice, Key, Launch, Server};
 use check::Check;
 use load::Worker;
 use model::Model;
@@ -77,7 +77,7 @@ impl Campaign {
         for iteration in 0..self.iterations {
             let place = || format!("iteration {iteration} of seed {}", self.seed);
             let mut dice = Dice::part(self.seed, iteration);
-            let role = role(&mut server.client(&key)).with_context(place)?;
+            let role = server.client(&key).role().with_context(place)?;
             let next = a_second_ago();
             load_and_kill(&model, server, &key, &role, &mut dice)?;
             if dice.falls(1, STARTS_KILLED_OF) {
@@ -129,18 +129,6 @@ impl Campaign {
 /// Events carry whole seconds, so a look-up begins a second early.
 fn a_second_ago() -> Timestamp {
     Timestamp::from_millis(SystemClock.now().millis() - 1_000)
-}
-
-/// The role of the server's owner.
-fn role(client: &mut Client) -> Result<String> {
-    let ask = Ask::form("sts", "Action=GetCallerIdentity&Version=2011-06-15");
-    let answer = client.send(&ask)?;
-    let (account, arn) = (answer.element("Account"), answer.element("Arn"));
-    let name = arn.split('/').nth(1).unwrap_or("owner");
-    if account.is_empty() {
-        bail!("the owner is not known: {}", answer.text());
-    }
-    Ok(format!("arn:aws:iam::{account}:role/{name}"))
 }
 
 fn load_and_kill(

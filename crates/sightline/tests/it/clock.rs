@@ -21,6 +21,7 @@ fn jump(seconds: i64) {
     let clock = MovedClock::of(&mut rig.launch, rig.folder.path()).unwrap();
     let mut running = rig.start();
     assert_eq!(running.put("before", b"before").status, 200);
+    let role = running.client.role().unwrap();
     clock.move_to(seconds).unwrap();
     let real = SystemClock.now();
     let moved = sightline_types::Timestamp::from_millis(real.millis() + seconds * 1_000);
@@ -38,7 +39,7 @@ fn jump(seconds: i64) {
     // A job that is asked for after the jump ends as any other.
     let document = json!({
         "ProcessingJobName": "after-the-jump",
-        "RoleArn": "arn:aws:iam::123456789012:role/R",
+        "RoleArn": role,
         "AppSpecification": { "ImageUri": "registry.example/no:1", "ContainerEntrypoint": ["x"] },
         "ProcessingResources": { "ClusterConfig": {
             "InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 1,
@@ -58,6 +59,15 @@ fn jump(seconds: i64) {
     let job = running.client.send_at(&describe, moved).unwrap().json();
     let time = |name: &str| job[name].as_f64().unwrap_or_default();
     assert!(time("CreationTime") <= time("ProcessingEndTime"), "{job}");
+    let way = if 0 < seconds { "forward" } else { "back" };
+    let told = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        running
+            .server
+            .said()
+            .contains(&format!("the time of day jumped {way}"))
+    });
+    assert!(told, "the log does not say that the clock jumped");
     clock.move_to(0).unwrap();
     let mut running = running.again(&rig);
     running.assert_kept();
