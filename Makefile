@@ -22,7 +22,7 @@ check: ## the quick part: format, lints, house rules, generated code
 	@cargo xtask test lints
 
 e2e: ## the Python clients against the real binary
-	@scripts/setup system client
+	@scripts/setup system client data
 	@cargo xtask test e2e
 
 crash: ## kill the server 1,000 times under load and compare what is left with what it promised

@@ -43,14 +43,19 @@ pub(crate) fn cache() -> Result<PathBuf> {
         .join("sightline"))
 }
 
-/// The interpreter of the client environment, which `scripts/setup client` makes.
+/// The interpreter of the client environment.
 pub(crate) fn client_python() -> Result<PathBuf> {
+    python_of("client")
+}
+
+/// The interpreter of the environment that `scripts/setup NAME` makes.
+pub(crate) fn python_of(environment: &str) -> Result<PathBuf> {
     let told = Command::new(root().join("scripts/setup"))
-        .arg("client-python")
+        .arg(format!("{environment}-python"))
         .output()?;
     let path = PathBuf::from(String::from_utf8_lossy(&told.stdout).trim());
     if !told.status.success() || !path.exists() {
-        bail!("the client environment is missing; run: scripts/setup client");
+        bail!("the {environment} environment is missing; run: scripts/setup {environment}");
     }
     Ok(path)
 }

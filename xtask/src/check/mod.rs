@@ -138,7 +138,8 @@ impl Group {
                     "build the server",
                     cargo(&["build", "--package", "sightline"]),
                 )?;
-                tests(pytest(&["e2e"])?)
+                let clients = tests(pytest(&["e2e", "--ignore=e2e/data"])?)?;
+                Ok(clients.and(tests(pytest_of("data", &["e2e/data"])?)?))
             }
             Self::Crash => {
                 succeed(
@@ -259,15 +260,20 @@ fn again(chore: &str, flag: &str) -> Result<Command> {
     Ok(command)
 }
 
-fn pytest(folders: &[&str]) -> Result<Command> {
-    let mut command = Command::new(machine::client_python()?);
+fn pytest(arguments: &[&str]) -> Result<Command> {
+    pytest_of("client", arguments)
+}
+
+/// pytest in one of the environments that `scripts/setup` makes.
+fn pytest_of(environment: &str, arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(machine::python_of(environment)?);
     let colour = if machine::is_watched() {
         "--color=yes"
     } else {
         "--color=no"
     };
     command.args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider", colour]);
-    command.args(folders);
+    command.args(arguments);
     command.current_dir(machine::root());
     command
         .env("PYTHONDONTWRITEBYTECODE", "1")
