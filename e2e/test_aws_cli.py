@@ -63,7 +63,7 @@ def test_sync_makes_both_sides_alike_and_then_does_nothing(aws, bucket, tmp_path
     assert tree(there) == FILES
     (here / "a.csv").unlink()
     plant(here, {"deep/new.txt": b"new"})
-    second = aws("s3", "sync", "--delete", "here", "s3://%s/tree" % bucket).stdout
+    second = aws("s3", "sync", "--no-progress", "--delete", "here", "s3://%s/tree" % bucket).stdout
     assert sorted(line.split(":")[0] for line in second.splitlines() if line.strip()) == ["delete", "upload"]
     aws("s3", "sync", "s3://%s/tree" % bucket, "s3://%s/copy" % bucket)
     aws("s3", "sync", "--delete", "s3://%s/copy" % bucket, "there")

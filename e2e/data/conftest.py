@@ -26,15 +26,24 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def root_key(server):
-    return server.variables["AWS_ACCESS_KEY_ID"], server.variables["AWS_SECRET_ACCESS_KEY"]
+def user_key(server):
+    """The key of a user who may do everything, with a secret that can stand in a URI as it is,
+    because pyarrow's tests write theirs there."""
+    iam = server.client("iam")
+    iam.create_user(UserName="analyst")
+    iam.attach_user_policy(UserName="analyst", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    while True:
+        key = iam.create_access_key(UserName="analyst")["AccessKey"]
+        if key["SecretAccessKey"].isalnum():
+            return key["AccessKeyId"], key["SecretAccessKey"]
+        iam.delete_access_key(UserName="analyst", AccessKeyId=key["AccessKeyId"])
 
 
 @pytest.fixture(scope="session")
-def s3_connection(server, root_key):
-    """What pyarrow's tests connect to: host, port and a key that may do everything."""
+def s3_connection(server, user_key):
+    """What pyarrow's tests connect to: host, port and key."""
     address = urlsplit(server.url)
-    return address.hostname, address.port, *root_key
+    return address.hostname, address.port, *user_key
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +52,9 @@ def s3_server(server, s3_connection, tmp_path_factory):
 
 
 @pytest.fixture
-def storage_options(server, root_key):
+def storage_options(server, user_key):
     """The options of every fsspec-based reader and writer."""
-    key, secret = root_key
+    key, secret = user_key
     return {"key": key, "secret": secret, "client_kwargs": {"endpoint_url": server.url, "region_name": server.region}}
 
 

@@ -38,4 +38,10 @@ class TestPipe(suite.AbstractPipeTests, Fixtures):
 
 
 class TestOpen(suite.AbstractOpenTests, Fixtures):
-    pass
+    def test_open_exclusive(self, fs, fs_target):
+        """s3fs learns that a key is taken when it sends the file, not when it opens it."""
+        fs.pipe(fs_target, b"data")
+        with pytest.raises(FileExistsError):
+            with fs.open(fs_target, "xb") as file:
+                file.write(b"other")
+        assert fs.cat(fs_target) == b"data"

@@ -174,10 +174,20 @@ fn decode_header(member: &Member, headers: &HeaderMap) -> Result<Option<Value>, 
     }
     let is_condition =
         member.wire_name.starts_with("If-") && matches!(member.shape.kind, Kind::Timestamp(_));
-    match decode_text(member, &text) {
+    match decode_text(member, enumerated(member, &text)) {
         Err(_) if is_condition => Ok(None),
         decoded => decoded.map(Some),
     }
+}
+
+/// The model's spelling of one of its enumerated values: in headers their case does not matter,
+/// and the C++ SDK sends `x-amz-checksum-mode: enabled`.
+fn enumerated<'t>(member: &Member, text: &'t str) -> &'t str {
+    let Kind::Text(kind) = &member.shape.kind else {
+        return text;
+    };
+    let alike = |value: &&&'static str| value.eq_ignore_ascii_case(text);
+    kind.values.iter().find(alike).copied().unwrap_or(text)
 }
 
 fn decode_prefixed(member: &Member, headers: &HeaderMap) -> Option<Value> {

@@ -130,6 +130,7 @@ fn parts_are_gathered_from_everywhere() {
             ("if-modified-since", "yesterday"),
             ("x-marks", "a, b"),
             ("x-marks", "c"),
+            ("x-kind", "CAT"),
             ("x-zoo-Keeper", "ä"),
             ("x-zoo-", "empty"),
         ],
@@ -142,6 +143,7 @@ fn parts_are_gathered_from_everywhere() {
         "Colors": ["red", "dark blue"],
         "Since": 1795460689.0,
         "Marks": ["a", "b", "c"],
+        "Kind": "cat",
         "Meta": { "keeper": "ä", "": "empty" },
         "Owner": { "Kind": "cat" },
     });

@@ -116,6 +116,7 @@ pub(crate) static PLACES: Shape = Shape::structure(
         Member::new("Since", &TIMESTAMP).at(Location::Header, "x-since"),
         Member::new("Condition", &TIMESTAMP).at(Location::Header, "If-Modified-Since"),
         Member::new("Marks", &TOYS).at(Location::Header, "x-marks"),
+        Member::new("Kind", &KIND).at(Location::Header, "x-kind"),
         Member::new("Meta", &TRAITS).at(Location::HeaderPrefix, "x-zoo-"),
         Member::new("Status", &LONG).at(Location::Status, "Status"),
         Member::new("Owner", &FRIEND),
