@@ -5,10 +5,12 @@
 
 mod chunked;
 mod document;
+mod policy;
 mod signature;
 
 pub use chunked::chunked;
 pub use document::{address, form, json, xml};
+pub use policy::policy;
 pub use signature::signature;
 
 /// Takes one byte off the front; zero when there is none.

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is its failure")]
 
-mod forms;
-mod backup;
 mod attacks;
+mod backup;
+mod forms;
 mod limits;
 mod permissions;
 mod port;
