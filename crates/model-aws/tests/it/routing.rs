@@ -42,7 +42,7 @@ fn subresources_are_never_taken_for_plain_operations() {
         ("PUT", "/b?policy", "PutBucketPolicy"),
         ("HEAD", "/b", "HeadBucket"),
         ("DELETE", "/b", "DeleteBucket"),
-        ("DELETE", "/b?policy", "-DeleteBucketPolicy"),
+        ("DELETE", "/b?policy", "DeleteBucketPolicy"),
         ("POST", "/b?delete", "DeleteObjects"),
         ("POST", "/b", "?"),
         ("GET", "/b/k", "GetObject"),

@@ -140,12 +140,12 @@ async fn what_is_not_served_is_refused_by_name_and_on_record() {
             (400, "UnknownOperationException", "sagemaker:CreateModel"),
         ),
         (
-            Ask::form("sts", "Action=AssumeRole&Version=2011-06-15"),
-            (400, "InvalidAction", "sts:AssumeRole"),
+            Ask::form("sts", "Action=GetFederationToken&Version=2011-06-15"),
+            (400, "InvalidAction", "sts:GetFederationToken"),
         ),
         (
-            Ask::s3(Method::GET, "/bkt?policy", ""),
-            (501, "NotImplemented", "s3:GetBucketPolicy"),
+            Ask::s3(Method::GET, "/bkt?analytics", ""),
+            (501, "NotImplemented", "s3:ListBucketAnalyticsConfigurations"),
         ),
     ];
     for (ask, (status, code, name)) in cases {
