@@ -106,7 +106,7 @@ impl Crash {
         };
         let result = campaign.run(|_| {
             *done += 1;
-            if *done % PROGRESS_EVERY == 0 {
+            if done.is_multiple_of(PROGRESS_EVERY) {
                 say(format!("survived {done} of {}", self.iterations));
             }
         });

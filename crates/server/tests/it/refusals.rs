@@ -145,7 +145,11 @@ async fn what_is_not_served_is_refused_by_name_and_on_record() {
         ),
         (
             Ask::s3(Method::GET, "/bkt?analytics", ""),
-            (501, "NotImplemented", "s3:ListBucketAnalyticsConfigurations"),
+            (
+                501,
+                "NotImplemented",
+                "s3:ListBucketAnalyticsConfigurations",
+            ),
         ),
     ];
     for (ask, (status, code, name)) in cases {
