@@ -45,10 +45,12 @@ def test_a_backup_under_load_holds_all_that_was_acknowledged_before_it(own_serve
     stop, states = threading.Event(), [{} for _ in range(3)]
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         running = [pool.submit(write_until, stop, server, bucket, n, states[n]) for n in range(3)]
-        for _ in range(3):
-            told = server.command("backup", "--to", str(tmp_path / "backup"), "--include-secrets")
-            assert "blobs of" in told.stdout
-        stop.set()
+        try:
+            for _ in range(3):
+                told = server.command("backup", "--to", str(tmp_path / "backup"), "--include-secrets")
+                assert "blobs of" in told.stdout
+        finally:
+            stop.set()
         turns = [one.result() for one in running]
     assert min(turns) > 5, turns
 

@@ -30,8 +30,11 @@ def test_what_is_wrong_is_named_with_what_to_do(own_server, tmp_path):
     own_server.stop()
     (data / "credentials").chmod(0o644)
     data.chmod(0o755)
+    # What is still in the log would stand in for a damaged page.
+    for suffix in ("-wal", "-shm"):
+        (data / ("meta.sqlite" + suffix)).unlink(missing_ok=True)
     text = bytearray((data / "meta.sqlite").read_bytes())
-    text[4096:8192] = b"\\xff" * 4096
+    text[4096:8192] = b"\xff" * 4096
     (data / "meta.sqlite").write_bytes(text)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -48,7 +51,7 @@ def test_what_is_wrong_is_named_with_what_to_do(own_server, tmp_path):
     }.items():
         assert found[subject]["verdict"] == "fail", found[subject]
         assert said in found[subject]["text"], found[subject]
-    (data / "sightline.toml").write_text("[limits]\\nx = 1\\n")
+    (data / "sightline.toml").write_text("[limits]\nx = 1\n")
     broken = subprocess.run(
         [BINARY, "doctor", "--data-dir", str(data)], capture_output=True, text=True, timeout=30,
     )

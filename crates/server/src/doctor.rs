@@ -21,14 +21,9 @@ use tokio::time::Instant;
 use crate::app::EnvironmentSettings;
 use crate::{Tls, read_server};
 
-/// Files of a data directory that hold secrets.
-const SECRET_FILES: [&str; 5] = [
-    "credentials",
-    "secret.key",
-    "meta.sqlite",
-    "tls/ca.key",
-    "tls/server.key",
-];
+/// Files of a data directory that hold secrets in the clear. The directory keeps others out of the
+/// database, and the secrets in that are sealed.
+const SECRET_FILES: [&str; 4] = ["credentials", "secret.key", "tls/ca.key", "tls/server.key"];
 
 /// How often a write is made durable to time it.
 const SYNCS: usize = 15;
@@ -114,7 +109,9 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     findings.push(port(patient));
     findings.push(tls(patient));
     findings.push(open_files(patient.settings));
-    findings.push(database(patient.data_dir));
+    if patient.settings.metadata.url.is_none() {
+        findings.push(database(patient.data_dir));
+    }
     findings
 }
 

@@ -51,6 +51,9 @@ pub async fn back_up(asked: &BackUp<'_>) -> Result<Manifest, BackupError> {
 }
 
 async fn into_folder(asked: &BackUp<'_>, to: &Path) -> Result<Manifest, BackupError> {
+    if asked.settings.metadata.url.is_some() {
+        return Err(BackupError::Postgres);
+    }
     let source = asked.data_dir.join(METADATA);
     if !source.is_file() {
         return Err(BackupError::NoData(asked.data_dir.to_owned()));

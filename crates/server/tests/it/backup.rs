@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use http::Method;
-use sightline_config::Settings;
+use sightline_config::{ObjectStore, Secret, Setting as _, Settings};
 use sightline_ports::SystemClock;
 use sightline_server::backup::{BackUp, BackupError, Manifest, back_up, restore};
 
@@ -204,4 +204,26 @@ async fn nothing_is_overwritten_and_nothing_made_of_nothing() {
     .await
     .unwrap_err();
     assert!(matches!(error, BackupError::NoData(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_lies_elsewhere_is_left_to_its_own_tools() {
+    let world = World::new().await;
+    let place = tempfile::tempdir().unwrap();
+    let mut postgres = Settings::default();
+    postgres.metadata.url = Secret::from_text("postgres://host/database");
+    let mut bucket = Settings::default();
+    bucket.objects.store = ObjectStore::S3;
+    for (settings, tool) in [(postgres, "pg_dump"), (bucket, "bucket's versions")] {
+        let error = back_up(&BackUp {
+            settings: &settings,
+            data_dir: world.directory(),
+            to: place.path(),
+            secrets: false,
+            clock: &SystemClock,
+        })
+        .await
+        .unwrap_err();
+        assert!(error.to_string().contains(tool), "{error}");
+    }
 }
