@@ -9,7 +9,10 @@ import pytest
 
 from database import Database
 from running import Server, until
-from work import processing_request, unique
+from work import ENDED, processing_request, unique
+
+JOBS = 20
+
 
 @pytest.fixture
 def database():
@@ -66,6 +69,48 @@ def test_what_one_server_makes_the_other_has_at_once(servers, database):
 def test_a_server_with_other_objects_does_not_start(servers, database, tmp_path):
     with pytest.raises(AssertionError, match="give every server the same"):
         member(database, tmp_path, "c", objects="elsewhere")
+
+
+def test_jobs_outlive_the_server_that_dies(servers, database):
+    a, b = servers
+    request = processing_request(a, "import time; time.sleep(5)")
+    names = [unique("shared") for _ in range(JOBS)]
+    clients = [server.client("sagemaker") for server in servers]
+    for number, name in enumerate(names):
+        clients[number % 2].create_processing_job(**dict(request, ProcessingJobName=name))
+
+    def described(name):
+        return clients[1].describe_processing_job(ProcessingJobName=name)
+
+    def runs_at_a():
+        owner = (a.data_dir / "server.id").read_text().strip()
+        where = "server = '%s' AND phase = 'running'" % owner
+        return database.sql("SELECT name FROM jobs WHERE %s" % where)
+
+    until("a job to run at the server that will die", runs_at_a)
+    a.kill()
+
+    def all_ended():
+        return all(described(name)["ProcessingJobStatus"] in ENDED for name in names)
+
+    until("every job to end", all_ended, 240, 1.0)
+    ended = [described(name) for name in names]
+    failed = [job for job in ended if job["ProcessingJobStatus"] == "Failed"]
+    # The dead server had room for four.
+    assert 1 <= len(failed) <= 4, [job.get("FailureReason") for job in failed]
+    for job in failed:
+        assert "server" in job["FailureReason"], job["FailureReason"]
+    completed = [job for job in ended if job["ProcessingJobStatus"] == "Completed"]
+    assert len(completed) == JOBS - len(failed)
+    trail = b.client("cloudtrail")
+    for name in names:
+        attribute = {"AttributeKey": "ResourceName", "AttributeValue": name}
+        found = trail.lookup_events(LookupAttributes=[attribute])["Events"]
+        ends = [event for event in found if event["EventName"] == "ProcessingJobStateChange"]
+        assert len(ends) == 1, "%s ended %d times" % (name, len(ends))
+    events_without_gaps(database)
+    a.start()
+    a.client("sagemaker").describe_processing_job(ProcessingJobName=names[0])
 
 
 def test_a_job_is_stopped_and_its_log_read_at_the_other_server(servers, database):
