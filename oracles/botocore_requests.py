@@ -215,6 +215,11 @@ CASES = [
             },
         ],
     ),
+    ("cloudtrail", "DescribeTrails", [{}, {"trailNameList": ["trail-1"], "includeShadowTrails": False}]),
+    ("cloudtrail", "GetTrail", [{"Name": "trail-1"}]),
+    ("cloudtrail", "GetTrailStatus", [{"Name": "trail-1"}]),
+    ("cloudtrail", "ListPublicKeys", [{}, {"StartTime": TIME, "EndTime": WHOLE, "NextToken": "n"}]),
+    ("cloudtrail", "ListTrails", [{}, {"NextToken": "n"}]),
     ("s3", "ListBuckets", [{}, {"Prefix": "sage", "MaxBuckets": 10, "BucketRegion": "us-east-1"}]),
     (
         "s3",
@@ -487,7 +492,10 @@ def whole(shape):
         return max(shape.metadata.get("min", 1), 1)
     enum = shape.metadata.get("enum")
     least = max(shape.metadata.get("min", 1), 1)
-    return enum[0] if enum else "v" * least
+    # What re lacks of the models' expressions stands for any text here.
+    pattern = re.sub(r"\[\\p.*\]|\[\\u.*\]", ".", shape.metadata.get("pattern", ".*"))
+    fitting = [text for text in ("v" * least, "1" * least, "v1", "/") if re.fullmatch(pattern, text, re.ASCII)]
+    return enum[0] if enum else fitting[0]
 
 
 def whole_cases():

@@ -10,6 +10,7 @@ taken into botocore_responses.json. Without files it reads the committed bytes a
     venv/bin/python oracles/botocore_responses.py [FILE...]
 """
 
+import base64
 import datetime
 import json
 import pathlib
@@ -107,6 +108,8 @@ def read(session, case, answer):
 def canonical(value):
     if isinstance(value, datetime.datetime):
         return value.timestamp()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, dict):
         return {key: canonical(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -135,6 +135,11 @@ fn of_s3() -> Vec<Typed> {
 
 fn of_others() -> Vec<Typed> {
     vec![
+        typed::<cloudtrail::DescribeTrails>(),
+        typed::<cloudtrail::GetTrail>(),
+        typed::<cloudtrail::GetTrailStatus>(),
+        typed::<cloudtrail::ListPublicKeys>(),
+        typed::<cloudtrail::ListTrails>(),
         typed::<cloudtrail::LookupEvents>(),
         typed::<logs::DescribeLogGroups>(),
         typed::<logs::DescribeLogStreams>(),

@@ -14,9 +14,10 @@ use crate::world::Ask;
 const DEPTH_MAX: usize = 5;
 
 /// Texts of which one fits nearly every pattern of the models.
-const FITTING: [&str; 14] = [
+const FITTING: [&str; 15] = [
     "abc",
     "abc-123",
+    "v2",
     "s3://bucket/key",
     "arn:aws:iam::123456789012:role/abc",
     "arn:aws:sagemaker:us-east-1:123456789012:training-job/abc",
