@@ -26,9 +26,10 @@ def pair(tmp_path, own_server):
     front.stop()
 
 
-def kept(back, bucket):
+def sizes(back, bucket):
+    """How large what the other server keeps is; the files of the trail are there too."""
     listed = back.client("s3").list_objects_v2(Bucket=bucket, Prefix="team/blobs/")
-    return [(entry["Key"], entry["Size"]) for entry in listed.get("Contents", [])]
+    return [entry["Size"] for entry in listed.get("Contents", [])]
 
 
 def test_objects_live_in_the_other_server_and_survive_both(pair):
@@ -36,7 +37,7 @@ def test_objects_live_in_the_other_server_and_survive_both(pair):
     s3 = front.client("s3")
     own = s3.list_buckets()["Buckets"][0]["Name"]
     s3.put_object(Bucket=own, Key="large", Body=LARGE, Metadata={"who": "me"})
-    assert [size for _, size in kept(back, bucket)] == [len(LARGE)]
+    assert len(LARGE) in sizes(back, bucket)
     front.kill()
     front.start()
     s3 = front.client("s3")
@@ -45,7 +46,7 @@ def test_objects_live_in_the_other_server_and_survive_both(pair):
     part = s3.get_object(Bucket=own, Key="large", Range="bytes=5000000-5000099")["Body"].read()
     assert part == LARGE[5_000_000:5_000_100]
     s3.delete_object(Bucket=own, Key="large")
-    assert kept(back, bucket) == []
+    assert len(LARGE) not in sizes(back, bucket)
 
 
 def test_while_the_other_server_is_away_nothing_is_claimed(pair):
@@ -61,7 +62,8 @@ def test_while_the_other_server_is_away_nothing_is_claimed(pair):
         with pytest.raises(ClientError) as failed:
             refused()
         assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
-    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=own)["Contents"]] == ["kept"]
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=own)["Contents"]]
+    assert [key for key in keys if not key.startswith("AWSLogs/")] == ["kept"]
     said = front.log.read_text()
     assert back.variables["AWS_SECRET_ACCESS_KEY"] not in said
 

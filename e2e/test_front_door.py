@@ -25,11 +25,11 @@ def error_of(call, *arguments, **more):
         ("sagemaker", "create_auto_ml_job_v2", None),
         ("sagemaker", "list_notebook_instances", {}),
         ("logs", "describe_metric_filters", {}),
-        ("cloudtrail", "list_trails", {}),
+        ("cloudtrail", "create_trail", {"Name": "trail-1", "S3BucketName": "some-bucket"}),
         ("sts", "get_federation_token", {"Name": "nn"}),
         ("iam", "list_groups", {}),
-        ("s3", "get_bucket_versioning", {"Bucket": "some-bucket"}),
-        ("s3", "get_object_tagging", {"Bucket": "some-bucket", "Key": "k"}),
+        ("s3", "put_bucket_logging", {"Bucket": "some-bucket", "BucketLoggingStatus": {}}),
+        ("s3", "get_object_torrent", {"Bucket": "some-bucket", "Key": "k"}),
     ],
 )
 def test_an_operation_outside_the_list_is_named_in_the_error(server, service, call, arguments):
