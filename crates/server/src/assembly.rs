@@ -156,8 +156,7 @@ impl Stores {
         let secret_key = settings.identity.secret_key_file.clone();
         let secret_key = secret_key.unwrap_or_else(|| data_dir.join("secret.key"));
         let identity = Identity::open(meta.clone(), region, &secret_key, clock.now()).await?;
-        let Opened { store, directory } =
-            blobs::open(&settings.objects, data_dir, meta.server()).await?;
+        let Opened { store, directory } = blobs::open(&settings.objects, data_dir, server).await?;
         let blobs = Arc::new(HeldBlobs::new(store, data_dir));
         let store: Arc<dyn BlobStore> = blobs.clone();
         let objects = Objects::new(meta.clone(), store, Arc::clone(clock));
