@@ -19,15 +19,25 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Begins an upload; nothing of it is readable.
+    ///
+    /// The request is a task of its own: the bucket may have begun the upload although the caller
+    /// no longer waits for the answer, and only the answer tells what is to be aborted.
     pub(crate) async fn begin(place: &Arc<Place>, id: &BlobId) -> Result<Self, BlobError> {
-        let path = place.path_of(id);
-        let begun = place.bucket.create_multipart(&path);
-        let id = place.within("write a blob", begun).await?;
-        Ok(Self {
-            place: Arc::clone(place),
-            path,
-            id: Some(id),
-        })
+        let (place, path) = (Arc::clone(place), place.path_of(id));
+        #[expect(clippy::disallowed_methods, reason = "awaited right below")]
+        let beginning = tokio::spawn(async move {
+            let begun = place.bucket.create_multipart(&path);
+            let id = place.within("write a blob", begun).await?;
+            Ok(Self {
+                place,
+                path,
+                id: Some(id),
+            })
+        });
+        beginning.await.map_err(|error| BlobError::Store {
+            action: "write a blob",
+            source: std::io::Error::other(error),
+        })?
     }
 
     /// Sends every byte and makes the blob visible, or leaves nothing.
