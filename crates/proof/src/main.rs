@@ -118,9 +118,6 @@ impl Crash {
                 return Err(error);
             }
         };
-        for what in &survived.left_out {
-            say(format!("left out, for it is not served: {what}"));
-        }
         say(format!(
             "in {}: {} calls answered; the longest start took {:?}; {} MiB kept",
             place.display(),

@@ -174,6 +174,17 @@ impl Server {
         })
     }
 
+    /// Lets the product check its own record of activity while it runs.
+    pub fn verify_audit(&self) -> Result<()> {
+        let told = self.launch.command(&["audit", "verify"]).output()?;
+        if told.status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&told.stdout);
+        let why = String::from_utf8_lossy(&told.stderr);
+        bail!("`sightline audit verify` says:\n{text}{why}")
+    }
+
     /// A client with this key.
     #[must_use]
     pub fn client(&self, key: &Key) -> Client {

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use sightline_ports::{Clock as _, SystemClock};
 use sightline_types::Timestamp;
 
+use super::WORKERS;
 use super::history::Version;
-use super::model::{Call, Model, Upload, says_unserved};
+use super::model::{Call, Model, Upload};
 use super::object;
+use super::things::Thing;
 use crate::{Ask, Client, Key, Server};
 
 /// Clients that compare objects at once.
@@ -31,6 +33,8 @@ pub(crate) struct Check<'c> {
     pub(crate) model: &'c Model,
     pub(crate) server: &'c Server,
     pub(crate) key: &'c Key,
+    /// Whether to let the product check its whole record of activity.
+    pub(crate) in_depth: bool,
 }
 
 impl Check<'_> {
@@ -40,6 +44,11 @@ impl Check<'_> {
         self.names()?;
         self.listing(&mut client)?;
         self.uploads(&mut client)?;
+        self.versions(&mut client)?;
+        self.model.keys.check(self.model, self.server)?;
+        if self.in_depth {
+            self.server.verify_audit()?;
+        }
         self.jobs(&mut client)?;
         self.events(&mut client, since)?;
         let faults = self.model.take_faults();
@@ -76,8 +85,8 @@ impl Check<'_> {
     fn some_names(&self, names: &[String]) -> Result<()> {
         let mut client = self.server.client(self.key);
         for name in names {
-            let found = match name.strip_prefix("user:") {
-                Some(user) => self.user(&mut client, user)?,
+            let found = match Thing::named(name) {
+                Some(thing) => self.thing(&mut client, thing)?,
                 None => self.object(&mut client, name)?,
             };
             match found {
@@ -108,15 +117,19 @@ impl Check<'_> {
         Ok(object::version_in(&answer))
     }
 
-    fn user(&self, client: &mut Client, user: &str) -> Result<Result<Option<Version>, String>> {
-        let form = format!("Action=GetUser&Version=2010-05-08&UserName={user}");
-        let answer = self.ask(client, "GetUser", &Ask::form("iam", form))?;
-        Ok(match (answer.status, answer.code().as_str()) {
-            (200, _) => Ok(Some(1)),
-            (_, "NoSuchEntity") => Ok(None),
-            _ if says_unserved(&answer) => Ok(None),
-            _ => Err(format!("was answered {}", answer.text())),
-        })
+    fn thing(&self, client: &mut Client, thing: Thing) -> Result<Result<Option<Version>, String>> {
+        let (action, ask) = thing.read();
+        Ok(thing.version_in(&self.ask(client, action, &ask)?))
+    }
+
+    /// Versions that were overwritten are still there.
+    fn versions(&self, client: &mut Client) -> Result<()> {
+        let versions = &self.model.versions;
+        for owner in 0..WORKERS {
+            versions.check(self.model, client, owner)?;
+        }
+        versions.settle();
+        Ok(())
     }
 
     /// The bucket lists what it holds, all of it and nothing else.
@@ -141,7 +154,7 @@ impl Check<'_> {
             let Some(held) = history.certain() else {
                 continue;
             };
-            if !name.starts_with("user:") && held.is_some() != listed.contains(&name) {
+            if Thing::named(&name).is_none() && held.is_some() != listed.contains(&name) {
                 self.model
                     .fault(format!("{name} holds {held:?}, unlike what is listed"));
             }

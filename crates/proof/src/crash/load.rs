@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::json;
 
-use super::history::Version;
-use super::model::{Ended, Model, Upload, says_unserved};
+use super::model::{Ended, Model, Upload};
 use super::object::{self, Form};
+use super::things::Thing;
 use crate::{Ask, Client, Dice};
 
 /// Keys that one client writes alone.
@@ -13,9 +13,6 @@ const OWN_KEYS: u64 = 12;
 
 /// Keys that all clients write at once.
 const SHARED_KEYS: u64 = 4;
-
-/// Users that one client creates and deletes.
-const OWN_USERS: u64 = 3;
 
 /// One client of the load.
 pub(crate) struct Worker<'m> {
@@ -36,14 +33,16 @@ impl Worker<'_> {
     /// One piece of work; `None` when the server is gone.
     fn step(&mut self) -> Option<()> {
         match self.dice.below(100) {
-            0..36 => self.put(),
-            36..46 => self.delete(),
-            46..58 => self.upload(),
-            58..64 => self.resume(),
-            64..70 => self.copy(),
-            70..84 => self.read(),
-            84..89 => self.list(),
-            89..97 => self.user(),
+            0..28 => self.put(),
+            28..36 => self.delete(),
+            36..46 => self.upload(),
+            46..52 => self.resume(),
+            52..58 => self.copy(),
+            58..68 => self.read(),
+            68..71 => self.list(),
+            71..83 => self.thing(),
+            83..88 => self.key(),
+            88..97 => self.version(),
             97 => self.job(),
             _ => self.look_up(),
         }
@@ -85,7 +84,7 @@ impl Worker<'_> {
         }
     }
 
-    fn unexpected(&self, what: &str, text: &str) -> Option<()> {
+    pub(crate) fn unexpected(&self, what: &str, text: &str) -> Option<()> {
         if !text.contains("SlowDown") && !text.contains("Throttl") {
             self.model.fault(format!("{what} was refused: {text}"));
         }
@@ -221,8 +220,7 @@ impl Worker<'_> {
         let (from, to) = (self.own_key(), self.own_key());
         let certain = self.model.history(&from).certain().flatten();
         let version = certain.filter(|version| object::form(*version) == Form::Whole);
-        let Some(version) = version.filter(|_| from != to && self.model.is_served("copying"))
-        else {
+        let Some(version) = version.filter(|_| from != to) else {
             return self.put();
         };
         let ask = Ask::s3(Method::PUT, self.at(&to)).with("x-amz-copy-source", self.at(&from));
@@ -232,10 +230,6 @@ impl Worker<'_> {
             .write(&mut self.client, "CopyObject", write, &ask)
         {
             Ended::Acknowledged(_) => Some(()),
-            Ended::Refused(answer) if says_unserved(&answer) => {
-                self.model.not_served("copying");
-                Some(())
-            }
             Ended::Refused(answer) => self.unexpected("CopyObject", &answer.text()),
             Ended::Unknown => None,
         }
@@ -268,29 +262,18 @@ impl Worker<'_> {
         Some(())
     }
 
-    /// Creates or deletes a user of this client's.
-    fn user(&mut self) -> Option<()> {
-        if !self.model.is_served("users") {
-            return self.put();
-        }
-        let user = format!("w{}-u{}", self.number, self.dice.below(OWN_USERS));
-        let name = format!("user:{user}");
-        let exists = self.model.history(&name).certain();
-        let (action, value): (_, Option<Version>) = match exists {
-            Some(None) => ("CreateUser", Some(1)),
-            Some(Some(_)) | None => ("DeleteUser", None),
-        };
-        let ask = Ask::form(
-            "iam",
-            format!("Action={action}&Version=2010-05-08&UserName={user}"),
-        );
-        let write = (name.as_str(), value);
+    /// Creates, overwrites or removes a thing of this client's.
+    fn thing(&mut self) -> Option<()> {
+        let (kind, number) = (self.dice.below(Thing::kinds()), self.dice.roll());
+        let thing = Thing::chosen(self.number, kind, number);
+        let name = thing.name();
+        let absent = self.model.history(&name).certain() == Some(None);
+        let written = absent || thing.is_overwritten() && self.dice.falls(1, 2);
+        let version = written.then(|| self.model.number());
+        let (action, ask) = version.map_or_else(|| thing.remove(), |number| thing.write(number));
+        let write = (name.as_str(), version);
         match self.model.write(&mut self.client, action, write, &ask) {
             Ended::Acknowledged(_) => Some(()),
-            Ended::Refused(answer) if says_unserved(&answer) => {
-                self.model.not_served("users");
-                Some(())
-            }
             Ended::Refused(answer) => self.unexpected(action, &answer.text()),
             Ended::Unknown => None,
         }
@@ -313,11 +296,18 @@ impl Worker<'_> {
         let answer = self
             .model
             .call(&mut self.client, "CreateProcessingJob", &ask)?;
-        if answer.is_success() {
-            self.model.add_job(&name);
-            return Some(());
+        if !answer.is_success() {
+            return self.unexpected("CreateProcessingJob", &answer.text());
         }
-        self.unexpected("CreateProcessingJob", &answer.text())
+        self.model.add_job(&name);
+        if self.dice.falls(1, 2) {
+            // It may have ended by now, so either answer is right.
+            let document = json!({ "ProcessingJobName": name });
+            let ask = Ask::json("sagemaker", "SageMaker.StopProcessingJob", &document);
+            self.model
+                .call(&mut self.client, "StopProcessingJob", &ask)?;
+        }
+        Some(())
     }
 
     fn look_up(&mut self) -> Option<()> {

@@ -5,9 +5,12 @@
 
 mod check;
 mod history;
+mod keys;
 mod load;
 mod model;
 mod object;
+mod things;
+mod versions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +38,9 @@ const START_MAX: Duration = Duration::from_secs(10);
 /// One start in so many is killed while it is starting.
 const STARTS_KILLED_OF: u64 = 8;
 
+/// One comparison in so many has the product check its own record of activity from its beginning.
+const IN_DEPTH_EVERY: u64 = 10;
+
 /// How much of the disk may be taken by something else than what is kept: bytes that wait for
 /// their collection, and the fixed cost of files.
 const SLACK_BYTES: u64 = 32 << 20;
@@ -59,8 +65,6 @@ pub struct Survived {
     pub calls: usize,
     /// The longest start.
     pub start_max: Duration,
-    /// What the server does not serve, so that it was left out.
-    pub left_out: Vec<String>,
     /// Bytes on disk at the end, the metadata not counted.
     pub disk_bytes: u64,
 }
@@ -74,6 +78,9 @@ impl Campaign {
         let mut since = a_second_ago();
         let mut server = launch.start()?;
         let key = server.root_key()?;
+        for owner in 0..WORKERS {
+            things::prepare(&server, &key, owner)?;
+        }
         for iteration in 0..self.iterations {
             let place = || format!("iteration {iteration} of seed {}", self.seed);
             let mut dice = Dice::part(self.seed, iteration);
@@ -91,12 +98,12 @@ impl Campaign {
                 model: &model,
                 server: &server,
                 key: &key,
+                in_depth: iteration % IN_DEPTH_EVERY == 0 || iteration + 1 == self.iterations,
             };
             check.everything(since).with_context(place)?;
             since = next;
             told(iteration);
         }
-        survived.left_out = model.unserved().into_iter().collect();
         self.end(&model, &launch, server, &mut survived)?;
         Ok(survived)
     }

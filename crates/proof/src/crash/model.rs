@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::history::{History, Moment, Version};
+use super::keys::Keys;
 use super::object;
+use super::things::Thing;
+use super::versions::Versions;
 use crate::{Answer, Ask, Client};
 
 /// An upload that was begun and acknowledged, and neither completed nor aborted for certain.
@@ -37,7 +40,10 @@ pub(crate) struct Model {
     jobs: Mutex<BTreeSet<String>>,
     calls: Mutex<Vec<Call>>,
     faults: Mutex<Vec<String>>,
-    unserved: Mutex<BTreeSet<String>>,
+    /// Access keys and their secrets.
+    pub(crate) keys: Keys,
+    /// Versions of objects that have been overwritten.
+    pub(crate) versions: Versions,
 }
 
 /// How a write ended.
@@ -160,11 +166,12 @@ impl Model {
         let names = lock(&self.names);
         let objects = names
             .iter()
-            .filter(|(name, _)| !name.starts_with("user:"))
+            .filter(|(name, _)| Thing::named(name).is_none())
             .filter_map(|(_, history)| history.certain().flatten());
         let uploads = lock(&self.uploads);
         let uploads = uploads.iter().map(|upload| upload.version);
-        objects.chain(uploads).map(size).sum()
+        let versions = self.versions.kept();
+        objects.chain(uploads).chain(versions).map(size).sum()
     }
 
     /// Something that must not be.
@@ -175,29 +182,8 @@ impl Model {
     pub(crate) fn take_faults(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.faults))
     }
-
-    /// Notes that the server does not serve a kind of work, which is then left out.
-    pub(crate) fn not_served(&self, what: &str) {
-        lock(&self.unserved).insert(what.to_owned());
-    }
-
-    pub(crate) fn is_served(&self, what: &str) -> bool {
-        !lock(&self.unserved).contains(what)
-    }
-
-    pub(crate) fn unserved(&self) -> BTreeSet<String> {
-        lock(&self.unserved).clone()
-    }
 }
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether an answer says that the operation has no handler here.
-pub(crate) fn says_unserved(answer: &Answer) -> bool {
-    matches!(
-        answer.code().as_str(),
-        "NotImplemented" | "InvalidAction" | "UnknownOperationException"
-    )
 }
