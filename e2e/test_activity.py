@@ -23,7 +23,7 @@ def test_a_job_leaves_its_actions_in_their_order(server):
     sagemaker.add_tags(ResourceArn=info["ProcessingJobArn"], Tags=[{"Key": "c", "Value": "d"}])
     sagemaker.delete_tags(ResourceArn=info["ProcessingJobArn"], TagKeys=["c"])
     created = [e for e in events_of(server, EventName="CreateProcessingJob")
-               if (e["detail"]["requestParameters"] or {}).get("ProcessingJobName") == name]
+               if (e["detail"]["requestParameters"] or {}).get("processingJobName") == name]
     assert len(created) == 1
     event = created[0]
     assert event["EventSource"] == "sagemaker.amazonaws.com"

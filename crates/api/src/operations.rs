@@ -173,14 +173,16 @@ impl Operations {
         };
         let is_head = parts.method == Method::HEAD;
         let decoded = self.decode(operation, protocol, &parts, &document);
+        let mut named = None;
         if let Ok(input) = &decoded {
             cx.parameters = Some(Arc::new(sightline_wire::redact(operation.input, input)));
+            named = named_resource(operation, input, &cx);
         }
         let cx = Arc::new(cx);
         let done = self
             .permit_and_act(operation, decoded, parts, payload, &cx)
             .await;
-        let done = self.record(operation, &cx, done).await;
+        let done = self.record(operation, &cx, named, done).await;
         let request_id = &cx.request_id;
         let response = match done {
             Ok(reply) => self.encode(operation, protocol, reply, request_id),
@@ -302,6 +304,7 @@ impl Operations {
         &self,
         operation: &'static Operation,
         cx: &Arc<Cx>,
+        named: Option<ResourceRef>,
         done: Result<Reply<Value>, Fault>,
     ) -> Result<Reply<Value>, Fault> {
         let outcome = match &done {
@@ -319,7 +322,7 @@ impl Operations {
             );
         }
         let mut event = Event::of(cx, outcome);
-        event.resources = named_resources(operation, cx);
+        event.resources.extend(named);
         match self.meta.record(&event).await {
             Ok(()) => done,
             Err(error) => Err(Fault::of(self.faults, error.kind(), &error)),
@@ -357,17 +360,11 @@ impl Operations {
 }
 
 /// The resource that the request names, for events that no engine has completed.
-fn named_resources(operation: &'static Operation, cx: &Cx) -> Vec<ResourceRef> {
-    let Some(parameters) = &cx.parameters else {
-        return Vec::new();
-    };
-    let named =
-        sightline_wire::resolve_resource(operation, parameters, &cx.region, &cx.account).ok();
-    let names_one = named.filter(|arn| !arn.as_str().contains('*'));
-    names_one
+fn named_resource(operation: &'static Operation, input: &Value, cx: &Cx) -> Option<ResourceRef> {
+    let named = sightline_wire::resolve_resource(operation, input, &cx.region, &cx.account).ok();
+    named
+        .filter(|arn| !arn.as_str().contains('*'))
         .map(|arn| ResourceRef::of(&arn))
-        .into_iter()
-        .collect()
 }
 
 /// Writes a failure in the protocol's error envelope; `service` is `None` when the request did

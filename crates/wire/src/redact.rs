@@ -9,7 +9,8 @@ use crate::schema::{Kind, Shape};
 const MASK: &str = "***";
 
 /// A copy of `document` without secrets: what the model marks as sensitive, and what members
-/// named like secrets or environments hold, because people put secrets there.
+/// named like secrets or environments hold, because people put secrets there. Members have the
+/// names that `CloudTrail` gives them: the first letter small, and S3's `Bucket` a `bucketName`.
 ///
 /// A document larger than an event may hold is replaced by a note that says so.
 #[must_use]
@@ -41,7 +42,7 @@ fn copy(shape: &Shape, value: &Value) -> Value {
                     } else {
                         copy(member.shape, value)
                     };
-                    copied.insert(member.name.to_owned(), value);
+                    copied.insert(event_name(member.name), value);
                 }
             }
             Value::Object(copied)
@@ -62,6 +63,16 @@ fn copy(shape: &Shape, value: &Value) -> Value {
         }
         (_, value) => value.clone(),
     }
+}
+
+/// The name of a member in an event.
+fn event_name(member: &str) -> String {
+    if member == "Bucket" {
+        return "bucketName".to_owned();
+    }
+    let mut chars = member.chars();
+    let first = chars.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
 }
 
 /// Parts of names, in lower case, that announce a secret. Not plain `token`: most tokens are

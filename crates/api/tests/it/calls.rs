@@ -145,6 +145,6 @@ async fn a_secret_reaches_the_handler_and_not_the_event() {
     let input = json!({ "Name": "a", "Secret": "hunter2" });
     assert_eq!(world.call(&MAKE_THING, input).await.0, 200);
     let record = &world.events().await[0].record;
-    assert_eq!(record["requestParameters"]["Name"], "a");
+    assert_eq!(record["requestParameters"]["name"], "a");
     assert!(!record.to_string().contains("hunter2"), "{record}");
 }

@@ -20,13 +20,13 @@ fn secrets_do_not_reach_events() {
         "Toys": ["ball"],
     });
     let expected = json!({
-        "Name": "rex",
-        "ApiPassword": "***",
-        "Chip": "***",
-        "Chips": ["***", "***"],
-        "Environment": { "DB_URL": "***", "LANG": "***" },
-        "Traits": { "aws_secret_access_key": "***", "color": "red", "nextToken": "t" },
-        "Toys": ["ball"],
+        "name": "rex",
+        "apiPassword": "***",
+        "chip": "***",
+        "chips": ["***", "***"],
+        "environment": { "DB_URL": "***", "LANG": "***" },
+        "traits": { "aws_secret_access_key": "***", "color": "red", "nextToken": "t" },
+        "toys": ["ball"],
     });
     assert_eq!(redact(&ANIMAL, &document), expected);
 }
@@ -35,7 +35,7 @@ fn secrets_do_not_reach_events() {
 fn parameters_too_large_for_an_event_are_left_out() {
     let toys = |count: usize| json!({ "Toys": vec!["ball"; count] });
     let small = toys(10);
-    assert_eq!(redact(&ANIMAL, &small), small);
+    assert_eq!(redact(&ANIMAL, &small), json!({ "toys": small["Toys"] }));
     let large = toys(EVENT_PARAMETERS_BYTES_MAX / 4);
     let redacted = redact(&ANIMAL, &large);
     assert_eq!(redacted["omitted"], Value::Bool(true));
