@@ -25,6 +25,7 @@ pub(crate) enum Param<'v> {
     Int8(i64),
     Float8(f64),
     Text(Cow<'v, str>),
+    Bytes(&'v [u8]),
 }
 
 /// The form of a value for a parameter of this type.
@@ -39,6 +40,7 @@ pub(crate) fn param<'v>(kind: &Type, value: &'v Value) -> Result<Param<'v>, Meta
         (Value::Text(text), &Type::TEXT | &Type::VARCHAR | &Type::NAME) => {
             Some(Param::Text(escaped(text)))
         }
+        (Value::Bytes(bytes), &Type::BYTEA) => Some(Param::Bytes(bytes)),
         _ => None,
     };
     found.ok_or_else(|| MetaError::Stored {
@@ -61,6 +63,7 @@ impl ToSql for Param<'_> {
             Self::Int8(n) => n.to_sql(kind, out),
             Self::Float8(x) => x.to_sql(kind, out),
             Self::Text(text) => text.as_ref().to_sql(kind, out),
+            Self::Bytes(bytes) => bytes.to_sql(kind, out),
         }
     }
 
@@ -88,6 +91,7 @@ impl<'r> FromSql<'r> for Cell<'r> {
             Type::TEXT | Type::VARCHAR | Type::NAME | Type::BPCHAR | Type::UNKNOWN => {
                 ValueRef::Text(unescaped(raw))
             }
+            Type::BYTEA => ValueRef::Bytes(raw),
             _ => ValueRef::Other,
         }))
     }

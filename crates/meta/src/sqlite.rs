@@ -86,7 +86,7 @@ pub(crate) fn value_of<'r>(
         Stored::Integer(n) => ValueRef::Integer(n),
         Stored::Real(n) => ValueRef::Real(n),
         Stored::Text(bytes) => ValueRef::Text(Cow::Borrowed(bytes)),
-        Stored::Blob(_) => ValueRef::Other,
+        Stored::Blob(bytes) => ValueRef::Bytes(bytes),
     })
 }
 
@@ -105,6 +105,7 @@ fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> Resu
             Value::Integer(n) => statement.raw_bind_parameter(index, n)?,
             Value::Real(n) => statement.raw_bind_parameter(index, n)?,
             Value::Text(text) => statement.raw_bind_parameter(index, text)?,
+            Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes)?,
         }
     }
     Ok(())

@@ -20,6 +20,8 @@ pub enum Value {
     Real(f64),
     /// A text.
     Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
 }
 
 macro_rules! value_from {
@@ -41,6 +43,7 @@ value_from! {
     String => Value::Text,
     &str => |s: &str| Value::Text(s.to_owned()),
     &String => |s: &String| Value::Text(s.clone()),
+    &[u8] => |bytes: &[u8]| Value::Bytes(bytes.to_vec()),
     Timestamp => |t: Timestamp| Value::Integer(t.millis()),
 }
 
@@ -69,6 +72,8 @@ pub enum ValueRef<'r> {
     Real(f64),
     /// A text.
     Text(Cow<'r, [u8]>),
+    /// Bytes.
+    Bytes(&'r [u8]),
     /// Anything else, which no table of ours has.
     Other,
 }
@@ -101,6 +106,7 @@ from_value! {
     bool, "a truth value", ValueRef::Integer(n) => Some(n != 0);
     f64, "a number", ValueRef::Real(n) => Some(n);
     String, "a text", ValueRef::Text(bytes) => String::from_utf8(bytes.into_owned()).ok();
+    Vec<u8>, "bytes", ValueRef::Bytes(bytes) => Some(bytes.to_vec());
     Timestamp, "a time", ValueRef::Integer(n) => Some(Timestamp::from_millis(n));
 }
 
@@ -149,7 +155,8 @@ fn form_name(value: &ValueRef<'_>) -> &'static str {
         ValueRef::Integer(_) => "a whole number",
         ValueRef::Real(_) => "a number",
         ValueRef::Text(_) => "a text",
-        ValueRef::Other => "bytes",
+        ValueRef::Bytes(_) => "bytes",
+        ValueRef::Other => "something else",
     }
 }
 

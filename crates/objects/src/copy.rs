@@ -107,10 +107,12 @@ impl Copy {
         }
     }
 
-    /// Whether the copy can be of the source's blob as it lies there.
+    /// Whether the copy can be of the source's blob as it lies there. Few bytes go with their one
+    /// row and are copied.
     fn shares(&self, source: &Object) -> bool {
         let algorithm = source.checksum.as_ref().map(|sum| sum.algorithm());
-        source.part_count == 0 && (self.checksum.is_none() || self.checksum == algorithm)
+        let as_it_lies = self.checksum.is_none() || self.checksum == algorithm;
+        source.part_count == 0 && as_it_lies && !source.may_be_small()
     }
 }
 

@@ -8,7 +8,11 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use sightline_meta::{MetaError, Tx};
 use sightline_ports::BlobId;
+
+use crate::store;
 
 /// Knows every blob on its way in or out. Cloning gives another handle to the same knowledge.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +50,18 @@ impl Holds {
             id,
             holds: self.clone(),
             kept: false,
+            small: None,
+        }
+    }
+
+    /// Holds the bytes of a small blob until a row names it. No store has it, so that nobody could
+    /// take it away.
+    pub(crate) fn fresh_small(&self, id: BlobId, bytes: Bytes) -> Fresh {
+        Fresh {
+            id,
+            holds: self.clone(),
+            kept: false,
+            small: Some(bytes),
         }
     }
 
@@ -115,6 +131,7 @@ pub(crate) struct Fresh {
     id: BlobId,
     holds: Holds,
     kept: bool,
+    small: Option<Bytes>,
 }
 
 impl Fresh {
@@ -122,15 +139,23 @@ impl Fresh {
         &self.id
     }
 
-    /// Says that a row names the blob. The hold itself ends with the drop, which a transaction
-    /// leaves to its answer: until the commit the row is visible to nobody else.
-    pub(crate) fn keep(&mut self) {
+    /// Says that a row of `tx` names the blob, and stores the bytes of a small one with it. The
+    /// hold itself ends with the drop, which a transaction leaves to its answer: until the commit
+    /// the row is visible to nobody else.
+    pub(crate) fn keep(&mut self, tx: &mut Tx<'_>) -> Result<(), MetaError> {
+        if let Some(bytes) = &self.small {
+            store::put_small(tx, &self.id, bytes)?;
+        }
         self.kept = true;
+        Ok(())
     }
 }
 
 impl Drop for Fresh {
     fn drop(&mut self) {
+        if self.small.is_some() {
+            return;
+        }
         let mut state = self.holds.lock();
         state.fresh.remove(&self.id);
         if !self.kept {
@@ -170,7 +195,9 @@ pub(crate) struct Doomed {
 impl Drop for Doomed {
     fn drop(&mut self) {
         let blobs = mem::take(&mut self.blobs);
-        self.holds.lock().doomed.push(blobs);
+        if !blobs.is_empty() {
+            self.holds.lock().doomed.push(blobs);
+        }
     }
 }
 
@@ -233,7 +260,7 @@ mod tests {
         assert_eq!(holds.take_doomed(), [[id("a")]]);
 
         let mut kept = holds.fresh(id("b"));
-        kept.keep();
+        kept.kept = true;
         assert!(
             holds.is_held(&id("b")),
             "the hold lasts until the commit is known"

@@ -1,10 +1,10 @@
 //! Buckets, objects and multipart uploads: the engine behind S3 and behind every job's files.
 //!
-//! Owns the tables `buckets`, `objects`, `object_versions`, `uploads` and `object_parts`. The bytes of objects lie in
+//! Owns the tables `small_blobs`, `buckets`, `objects`, `object_versions`, `uploads` and `object_parts`. The bytes of objects lie in
 //! a [`BlobStore`] under random names; keys are data and never become paths. This crate must never
 //! know HTTP or XML. What makes a write safe is its order: bytes are made durable first, then one
 //! transaction names them and records the event, and only after its commit are the replaced bytes
-//! deleted. A crash leaves at worst bytes that nobody names, which
+//! deleted. The bytes of small objects are rows of that same transaction. A crash leaves at worst bytes that nobody names, which
 //! [`Objects::collect_orphans`] removes.
 //!
 //! Start at [`Objects::put`] and [`Objects::get`]; listing is in [`Objects::list`].
@@ -25,6 +25,7 @@ mod payload;
 mod range;
 mod read;
 mod shared;
+mod small;
 mod store;
 mod tags;
 mod version;
@@ -51,6 +52,7 @@ pub use payload::{Declared, PAYLOAD_BYTES_MAX, Payload, Trailer, verify};
 pub use range::RangeSpec;
 pub use read::{Found, PartsWanted, Selected, Wanted};
 pub use store::{NamedBlob, each_named_blob};
+pub use small::SMALL_BYTES_MAX;
 pub use tags::{Tags, check_tags};
 pub use version::{Version, VersionId, Versioning};
 
@@ -64,6 +66,7 @@ pub struct Objects {
     blobs: Arc<dyn BlobStore>,
     clock: Arc<dyn Clock>,
     holds: Holds,
+    small_bytes_max: usize,
 }
 
 /// A bucket.
@@ -109,6 +112,11 @@ pub struct Object {
 }
 
 impl Object {
+    /// Whether its bytes can be a small blob, which lies with the metadata.
+    fn may_be_small(&self) -> bool {
+        self.part_count == 0 && self.size <= SMALL_BYTES_MAX as u64
+    }
+
     /// The same as readers of its bucket see it: without a version if there are none.
     fn seen_in(mut self, bucket: &Bucket) -> Self {
         if bucket.versioning == Versioning::Off {
@@ -198,7 +206,16 @@ impl Objects {
             blobs,
             clock,
             holds: Holds::default(),
+            small_bytes_max: 0,
         }
+    }
+
+    /// The same engine, keeping the bytes of objects of up to `max` bytes with the metadata, where
+    /// a new engine keeps none. More than [`SMALL_BYTES_MAX`] is taken for that.
+    #[must_use]
+    pub fn with_small_bytes_max(mut self, max: usize) -> Self {
+        self.small_bytes_max = max.min(SMALL_BYTES_MAX);
+        self
     }
 }
 

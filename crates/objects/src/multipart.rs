@@ -161,7 +161,7 @@ impl Objects {
             let replaced = store::parts(tx, &id, part.number - 1, 1)?;
             store::put_part(tx, &id, &part)?;
             tx.record(&event)?;
-            fresh.keep();
+            fresh.keep(tx)?;
             let replaced = replaced.into_iter().filter(|old| old.number == part.number);
             let doomed = replaced.map(|part| holds.doom(vec![part.blob])).collect();
             Ok(Settled {

@@ -1,12 +1,15 @@
 //! Writing objects.
 
+use std::sync::{Arc, OnceLock};
+
 use sightline_identity::Permit;
 use sightline_meta::{Reader, Tx};
-use sightline_ports::{BlobError, BlobId};
+use sightline_ports::{BlobError, BlobId, BlobStream};
 
 use crate::bucket::demand;
 use crate::checksum::{Algorithm, Digests};
 use crate::holds::{Doomed, Fresh, Holds};
+use crate::small::{self, Sized};
 use crate::version::Rank;
 use crate::{
     Attributes, BucketName, Error, Object, ObjectKey, Objects, PAYLOAD_BYTES_MAX, Payload,
@@ -55,8 +58,12 @@ impl Objects {
         payload: Payload,
         wanted: Option<Algorithm>,
     ) -> Result<Object, Error> {
-        self.demand_writable(&new).await?;
-        let (mut fresh, digests) = self.store(payload, wanted).await?;
+        // Few bytes are taken sooner than asked about; the transaction checks the same.
+        let few = |length: &u64| *length <= self.small_bytes_max as u64;
+        if !payload.length.as_ref().is_some_and(few) {
+            self.demand_writable(&new).await?;
+        }
+        let (mut fresh, digests) = self.store_or_hold(payload, wanted).await?;
         let object = Object {
             key: new.key,
             size: digests.size,
@@ -77,7 +84,7 @@ impl Objects {
         let write = move |tx: &mut Tx<'_>| {
             let placed = place(tx, &holds, &bucket, object, condition.as_ref())?;
             tx.record(&event)?;
-            fresh.keep();
+            fresh.keep(tx)?;
             Ok(Settled {
                 fresh: Some(fresh),
                 ..placed
@@ -98,38 +105,40 @@ impl Objects {
         self.meta.read(read).await
     }
 
-    /// Stores bytes as a new blob and tells what they are. `wanted` is computed over them if they
-    /// come without a checksum.
+    /// Holds bytes if they are few until a row names them, or stores them as a new blob, and tells
+    /// what they are. `wanted` is computed over them if they come without a checksum.
+    async fn store_or_hold(
+        &self,
+        payload: Payload,
+        wanted: Option<Algorithm>,
+    ) -> Result<(Fresh, Digests), Error> {
+        let arriving = Arriving::new(payload, wanted)?;
+        if self.small_bytes_max == 0 {
+            let fresh = self.put_blob(arriving.id, arriving.bytes).await?;
+            return Ok((fresh, read_to_end(&arriving.digests)?));
+        }
+        let fresh = match small::sized(arriving.bytes, self.small_bytes_max).await? {
+            Sized::Small(bytes) => self.holds.fresh_small(arriving.id, bytes),
+            Sized::Large(bytes) => self.put_blob(arriving.id, bytes).await?,
+        };
+        Ok((fresh, read_to_end(&arriving.digests)?))
+    }
+
+    /// Stores bytes as a new blob whatever their number, and tells what they are.
     pub(crate) async fn store(
         &self,
         payload: Payload,
         wanted: Option<Algorithm>,
     ) -> Result<(Fresh, Digests), Error> {
-        if payload
-            .length
-            .is_some_and(|length| PAYLOAD_BYTES_MAX < length)
-        {
-            return Err(PayloadError::TooLarge {
-                max: PAYLOAD_BYTES_MAX,
-            }
-            .into());
-        }
-        let lost = |what: &str| {
-            let source = std::io::Error::other(what.to_owned());
-            Error::Blob(BlobError::Store {
-                action: "store a blob",
-                source,
-            })
-        };
-        let id = new_id().ok_or_else(|| lost("a random name has another form"))?;
+        let arriving = Arriving::new(payload, wanted)?;
+        let fresh = self.put_blob(arriving.id, arriving.bytes).await?;
+        Ok((fresh, read_to_end(&arriving.digests)?))
+    }
+
+    async fn put_blob(&self, id: BlobId, bytes: BlobStream) -> Result<Fresh, BlobError> {
         let fresh = self.holds.fresh(id);
-        let (bytes, digests) = payload.checked(wanted);
         self.blobs.put(fresh.id(), bytes).await?;
-        let digests = digests.get().cloned();
-        Ok((
-            fresh,
-            digests.ok_or_else(|| lost("the bytes were not read to their end"))?,
-        ))
+        Ok(fresh)
     }
 
     /// Ends the holds of a transaction whose outcome is known, and deletes what it doomed.
@@ -185,6 +194,37 @@ impl Objects {
         }
         Ok(burial.blobs.len())
     }
+}
+
+/// Bytes on their way in, under the name that they will have.
+struct Arriving {
+    id: BlobId,
+    bytes: BlobStream,
+    digests: Arc<OnceLock<Digests>>,
+}
+
+impl Arriving {
+    fn new(payload: Payload, wanted: Option<Algorithm>) -> Result<Self, Error> {
+        let max = PAYLOAD_BYTES_MAX;
+        if payload.length.is_some_and(|length| max < length) {
+            return Err(PayloadError::TooLarge { max }.into());
+        }
+        let id = new_id().ok_or_else(|| lost("a random name has another form"))?;
+        let (bytes, digests) = payload.checked(wanted);
+        Ok(Self { id, bytes, digests })
+    }
+}
+
+fn read_to_end(digests: &OnceLock<Digests>) -> Result<Digests, Error> {
+    let digests = digests.get().cloned();
+    digests.ok_or_else(|| lost("the bytes were not read to their end"))
+}
+
+fn lost(what: &str) -> Error {
+    Error::Blob(BlobError::Store {
+        action: "store a blob",
+        source: std::io::Error::other(what.to_owned()),
+    })
 }
 
 /// Gives `object` its key, if `condition` allows. What the key had before is kept where the

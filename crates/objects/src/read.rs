@@ -11,6 +11,7 @@ use sightline_types::Page;
 
 use crate::bucket::demand;
 use crate::holds::Pin;
+use crate::small;
 use crate::store::{self, PARTS_MAX};
 use crate::{
     BucketName, Conditions, Error, Object, ObjectKey, Objects, Part, RangeSpec, VersionId,
@@ -73,6 +74,13 @@ impl Selected {
     }
 }
 
+/// Where the bytes of an object lie: in its parts, in a blob of its own, or at hand.
+struct Place {
+    selected: Selected,
+    parts: Vec<Part>,
+    small: Option<Vec<u8>>,
+}
+
 /// An object with its bytes.
 pub struct Found {
     /// The object and the part of it that was asked for.
@@ -99,7 +107,7 @@ impl Objects {
         wanted: &Wanted,
     ) -> Result<Selected, Error> {
         permit.expect_action(wanted.action());
-        Ok(self.look_up(bucket, key, wanted).await?.0)
+        Ok(self.look_up(bucket, key, wanted, false).await?.selected)
     }
 
     /// Finds an object to tell who may reach it, or to confirm that.
@@ -167,7 +175,15 @@ impl Objects {
     ) -> Result<Found, Error> {
         let mut lookups = 0;
         loop {
-            let (selected, parts) = self.look_up(bucket, key, wanted).await?;
+            let Place {
+                selected,
+                parts,
+                small,
+            } = self.look_up(bucket, key, wanted, true).await?;
+            if let Some(bytes) = small {
+                let bytes = small::within(bytes, selected.bytes());
+                return Ok(Found { selected, bytes });
+            }
             lookups += 1;
             let pieces = pieces(&selected, &parts);
             let blobs = pieces.iter().map(|(blob, _)| blob.clone()).collect();
@@ -188,7 +204,8 @@ impl Objects {
         bucket: &BucketName,
         key: &ObjectKey,
         wanted: &Wanted,
-    ) -> Result<(Selected, Vec<Part>), Error> {
+        to_read: bool,
+    ) -> Result<Place, Error> {
         let (bucket, key, wanted) = (bucket.clone(), key.clone(), wanted.clone());
         let read = move |reader: &Reader<'_>| {
             let object = find(reader, &bucket, &key, wanted.version.as_ref())?;
@@ -199,7 +216,15 @@ impl Objects {
                 store::parts(reader, &object.content_id, 0, PARTS_MAX)?
             };
             let range = select(&object, &parts, &wanted)?;
-            Ok((Selected { object, range }, parts))
+            let small = match to_read && object.may_be_small() {
+                true => store::small(reader, &object.content_id)?,
+                false => None,
+            };
+            Ok(Place {
+                selected: Selected { object, range },
+                parts,
+                small,
+            })
         };
         self.meta.read(read).await
     }

@@ -75,6 +75,9 @@ const SET_ASIDE: &str = "INSERT INTO unnamed_blobs (blob_id, since) VALUES ($1, 
 const ASIDE: &str = "SELECT blob_id FROM unnamed_blobs WHERE since < $1 AND blob_id > $2
     ORDER BY blob_id LIMIT $3";
 const FORGET_ASIDE: &str = "DELETE FROM unnamed_blobs WHERE blob_id = $1";
+const PUT_SMALL: &str = "INSERT INTO small_blobs (blob_id, bytes) VALUES ($1, $2)";
+const SMALL: &str = "SELECT bytes FROM small_blobs WHERE blob_id = $1";
+const DELETE_SMALL: &str = "DELETE FROM small_blobs WHERE blob_id = $1";
 
 const NAMED_BY_OBJECT: &str = "SELECT 1 FROM objects WHERE content_id = $1 AND part_count = 0";
 const NAMED_BY_VERSION: &str =
@@ -188,10 +191,23 @@ pub(crate) fn delete_object(
 
 /// Lets go of an object's bytes: forgets its parts, and names the blobs to be deleted.
 pub(crate) fn release(tx: &mut Tx<'_>, object: &Object) -> Result<Vec<BlobId>, MetaError> {
-    if object.part_count == 0 {
-        return Ok(vec![object.content_id.clone()]);
+    let id = &object.content_id;
+    if object.part_count != 0 {
+        return release_parts(tx, id);
     }
-    release_parts(tx, &object.content_id)
+    let small = object.may_be_small() && 0 < tx.execute(DELETE_SMALL, params![id.as_str()])?;
+    Ok(if small { Vec::new() } else { vec![id.clone()] })
+}
+
+/// Stores the bytes of a small blob with the row that names it.
+pub(crate) fn put_small(tx: &mut Tx<'_>, id: &BlobId, bytes: &[u8]) -> Result<(), MetaError> {
+    tx.execute(PUT_SMALL, params![id.as_str(), bytes])?;
+    Ok(())
+}
+
+/// The bytes of a small blob; `None` if the blob lies in the blob store.
+pub(crate) fn small(reader: &Reader<'_>, id: &BlobId) -> Result<Option<Vec<u8>>, MetaError> {
+    reader.query_one(SMALL, params![id.as_str()], |row| row.get(0))
 }
 
 /// Forgets every part of an upload or object, and names the blobs to be deleted.

@@ -159,7 +159,8 @@ impl Stores {
         let Opened { store, directory } = blobs::open(&settings.objects, data_dir, server).await?;
         let blobs = Arc::new(HeldBlobs::new(store, data_dir));
         let store: Arc<dyn BlobStore> = blobs.clone();
-        let objects = Objects::new(meta.clone(), store, Arc::clone(clock));
+        let objects = Objects::new(meta.clone(), store, Arc::clone(clock))
+            .with_small_bytes_max(usize::try_from(settings.objects.small_bytes_max).unwrap_or(0));
         Ok(Self {
             meta,
             identity,

@@ -11,6 +11,8 @@ mod multipart;
 #[cfg(test)]
 mod object;
 #[cfg(test)]
+mod small;
+#[cfg(test)]
 mod version;
 #[cfg(test)]
 mod world;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt;
 use sightline_blob::DirBlobStore;
 use sightline_identity::{Identity, Permit};
-use sightline_meta::{Meta, outbox};
+use sightline_meta::{Meta, MetaError, Reader, outbox, params};
 use sightline_objects::{
     Attributes, BucketName, Deletion, Error, Found, ListQuery, NewObject, Object, ObjectKey,
     Objects, Payload, Wanted,
@@ -142,6 +142,15 @@ impl World {
 
     pub(crate) async fn blob_count(&self) -> usize {
         self.blobs.list(None, usize::MAX).await.unwrap().len()
+    }
+
+    /// How many blobs lie with the metadata.
+    pub(crate) async fn small_count(&self) -> usize {
+        let count = |reader: &Reader<'_>| {
+            let found = reader.query("SELECT 1 FROM small_blobs", params![], |_| Ok(()))?;
+            Ok::<_, MetaError>(found.len())
+        };
+        self.meta.read(count).await.unwrap()
     }
 
     /// The names of all recorded events, oldest first.
