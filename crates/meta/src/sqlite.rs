@@ -90,14 +90,24 @@ pub(crate) fn value_of<'r>(
     })
 }
 
+/// The names of the first parameters, at hand because statements run thousands of times a second.
+const NAMES: [&str; 16] = [
+    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15",
+    "$16",
+];
+
 /// Binds `params[0]` to `$1` and so on. A number may be used several times and in any order,
 /// which SQLite alone would not give: to it, `$2` is only a name.
 fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> Result<(), MetaError> {
-    for (number, value) in params.iter().enumerate() {
-        let Some(index) = statement.parameter_index(&format!("${}", number + 1))? else {
+    for (at, value) in params.iter().enumerate() {
+        let name = NAMES.get(at).map_or_else(
+            || Cow::Owned(format!("${}", at + 1)),
+            |name| Cow::Borrowed(*name),
+        );
+        let Some(index) = statement.parameter_index(&name)? else {
             return Err(MetaError::Stored {
                 what: "statement",
-                reason: format!("it has no parameter ${}", number + 1),
+                reason: format!("it has no parameter {name}"),
             });
         };
         match value {
