@@ -157,7 +157,7 @@ settings! {
         /// Directory where they are kept; unset means `blobs` in the data directory. Servers that share a database need one that all of them see.
         dir: Option<PathBuf> = None;
         /// Bytes of an object up to which they lie with the metadata, durable by the same commit; 0 for none.
-        small_bytes_max: u64 = 0, from 0 to 65_536;
+        small_bytes_max: u64 = 16_384, from 0 to 65_536;
         /// Address of the server that has the bucket, such as `https://s3.eu-central-1.amazonaws.com`.
         s3_endpoint: Option<String> = None;
         /// Region that requests to it are signed for.

@@ -23,12 +23,12 @@ const MIGRATIONS: &[(i64, &str, Then)] = &[
         outbox::adopt,
     ),
     (9, include_str!("../migrations/0009_leases.sql"), NOTHING),
-    (18, include_str!("../migrations/0018_trail.sql"), NOTHING),
     (
         10,
         include_str!("../migrations/0010_small_blobs.sql"),
         NOTHING,
     ),
+    (18, include_str!("../migrations/0018_trail.sql"), NOTHING),
     (
         19,
         include_str!("../migrations/0019_job_servers.sql"),

@@ -1,10 +1,11 @@
 //! Buckets, objects and multipart uploads: the engine behind S3 and behind every job's files.
 //!
-//! Owns the tables `small_blobs`, `buckets`, `objects`, `object_versions`, `uploads` and `object_parts`. The bytes of objects lie in
-//! a [`BlobStore`] under random names; keys are data and never become paths. This crate must never
-//! know HTTP or XML. What makes a write safe is its order: bytes are made durable first, then one
-//! transaction names them and records the event, and only after its commit are the replaced bytes
-//! deleted. The bytes of small objects are rows of that same transaction. A crash leaves at worst bytes that nobody names, which
+//! Owns the tables `buckets`, `objects`, `object_versions`, `uploads`, `object_parts` and
+//! `small_blobs`. The bytes of objects lie in a [`BlobStore`] under random names; keys are data and
+//! never become paths. This crate must never know HTTP or XML. What makes a write safe is its
+//! order: bytes are made durable first, then one transaction names them and records the event, and
+//! only after its commit are the replaced bytes deleted. The bytes of small objects are rows of
+//! that same transaction. A crash leaves at worst bytes that nobody names, which
 //! [`Objects::collect_orphans`] removes.
 //!
 //! Start at [`Objects::put`] and [`Objects::get`]; listing is in [`Objects::list`].

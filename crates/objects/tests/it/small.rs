@@ -2,9 +2,12 @@
 //! with their row, and no blobs at any time.
 
 use futures_util::stream::{self, StreamExt};
-use sightline_objects::{Error, Payload, PayloadError, RangeSpec, Wanted};
+use sightline_objects::{
+    Deletion, Error, NewObject, Payload, PayloadError, RangeSpec, Versioning, Wanted,
+    WriteCondition,
+};
 
-use crate::world::{World, new, read};
+use crate::world::{World, bucket, new, parse, read};
 
 const SMALL: usize = 1000;
 
@@ -105,5 +108,59 @@ async fn a_changed_limit_loses_nothing() {
     assert_eq!(
         (world.small_count().await, world.blob_count().await),
         (0, 0)
+    );
+}
+
+/// What is kept of a replaced object keeps its bytes, which go when that version does.
+#[tokio::test]
+async fn few_bytes_of_a_version_last_as_long_as_the_version() {
+    let world = world().await;
+    let permit = world.permit("s3:PutBucketVersioning");
+    let bucket = bucket();
+    let enabled = Versioning::Enabled;
+    let set = world.objects.set_versioning(&permit, &bucket, enabled);
+    set.await.unwrap();
+    let first = world.put("k", b"first").await.version;
+    world.put("k", b"second").await;
+    world.delete("k").await;
+    assert_eq!(world.small_count().await, 2);
+    let wanted = Wanted {
+        version: first.clone(),
+        ..Wanted::default()
+    };
+    let permit = world.permit("s3:GetObjectVersion");
+    let key = parse("k");
+    let found = world.objects.get(&permit, &bucket, &key, &wanted).await;
+    assert_eq!(read(found.unwrap()).await, b"first");
+    let permit = world.permit("s3:DeleteObjectVersion");
+    let deletion = Deletion {
+        version: first,
+        ..Deletion::of(key)
+    };
+    let deleted = world.objects.delete(&permit, &bucket, deletion).await;
+    deleted.unwrap();
+    assert_eq!(world.small_count().await, 1);
+}
+
+/// A write whose transaction refuses it leaves neither bytes nor a hold that keeps others.
+#[tokio::test]
+async fn few_bytes_that_a_condition_refuses_are_nowhere() {
+    let world = world().await;
+    world.put("k", b"before").await;
+    let only_if_absent = NewObject {
+        condition: Some(WriteCondition::Absent),
+        ..new("k")
+    };
+    let mut payload = Payload::whole("after");
+    payload.length = Some(5);
+    let refused = world.try_put(only_if_absent, payload).await;
+    assert!(
+        matches!(refused, Err(Error::PreconditionFailed { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(world.get("k").await, b"before");
+    assert_eq!(
+        (world.small_count().await, world.blob_count().await),
+        (1, 0)
     );
 }
