@@ -52,8 +52,8 @@ pub use object::NewObject;
 pub use payload::{Declared, PAYLOAD_BYTES_MAX, Payload, Trailer, verify};
 pub use range::RangeSpec;
 pub use read::{Found, PartsWanted, Selected, Wanted};
-pub use store::{NamedBlob, each_named_blob};
 pub use small::SMALL_BYTES_MAX;
+pub use store::{NamedBlob, each_named_blob};
 pub use tags::{Tags, check_tags};
 pub use version::{Version, VersionId, Versioning};
 
