@@ -222,3 +222,32 @@ def test_a_rotated_key_signs_and_the_old_signatures_hold(trail):
     assert before[0]["Fingerprint"] != after[0]["Fingerprint"]
     code, said = trail.validate()
     assert code == 0, said
+
+
+def test_what_left_the_store_is_still_validated_in_the_bucket(tmp_path):
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "sightline.toml").write_text(
+        "[activity]\ndelivery_seconds = 1\ndigest_seconds = 1\nbytes_max = 200000\n"
+    )
+    server = Server(data_dir).start()
+    try:
+        s3 = server.client("s3")
+        for _ in range(300):
+            s3.list_buckets()
+        exported = lambda: server.command("audit", "export").stdout.splitlines()  # noqa: E731
+        until("the bound to hold", lambda: len("".join(exported())) <= 200_000, 30, 0.5)
+        trail = Trail(server)
+        code, said = trail.validate()
+        assert code == 0 and "INVALID" not in said, said
+        delivered = [trail.get(file)[0] for _, file in listed_files(trail)]
+        names = [r["eventName"] for body in delivered for r in json.loads(gzip.decompress(body))["Records"]]
+        assert names.count("ListBuckets") == 300
+        said = server.command("audit", "verify").stdout
+        assert re.search(r"has the events from number \d+ on, from .*Z on", said) and "0 findings" in said, said
+        found = server.client("cloudtrail").lookup_events(
+            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "RemoveDeliveredEvents"}]
+        )["Events"]
+        assert found and found[0]["Username"] == "cloudtrail.amazonaws.com"
+    finally:
+        server.stop()

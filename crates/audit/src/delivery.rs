@@ -20,6 +20,9 @@ use crate::{Audit, Error};
 /// The service that delivers, as activity names it.
 pub(crate) const SERVICE: &str = "cloudtrail.amazonaws.com";
 
+/// What the server holds that delivers and prunes, of several on one store.
+pub(crate) const LEASE: &str = "audit/delivery";
+
 /// Events in a log file, however many wait.
 const FILE_EVENTS_MAX: i64 = 10_000;
 
@@ -63,6 +66,10 @@ impl Audit {
                 tracing::error!(%error, source = ?std::error::Error::source(&error),
                     "the trail could not be delivered and is tried again");
             }
+            if let Err(error) = self.prune_what_is_due().await {
+                tracing::error!(%error, source = ?std::error::Error::source(&error),
+                    "old events could not be removed, which is tried again");
+            }
             tokio::select! {
                 () = options.clock.sleep(intervals.min(LOOK_EVERY)) => {}
                 changed = shutdown.changed() => if changed.is_err() { return },
@@ -77,7 +84,7 @@ impl Audit {
 
     async fn deliver_what_is_due(&self) -> Result<(), Error> {
         // Of several servers on the store, one delivers.
-        if !self.options.meta.lease("audit/delivery").await? {
+        if !self.options.meta.lease(LEASE).await? {
             return Ok(());
         }
         let now = self.options.clock.now();
@@ -219,8 +226,16 @@ impl Audit {
 
     /// The permit of the service itself for its own bucket, or the object `key` in it.
     pub(crate) fn permit(&self, action: &'static str, key: &str) -> Permit {
+        let key = (!key.is_empty()).then_some(key);
+        let resource = Arn::s3(self.trail.bucket.as_str(), key);
         let identity = &self.options.identity;
-        let cx = Cx {
+        identity.platform_permit(&self.own_cx("Deliver"), action, resource)
+    }
+
+    /// Something that the service does by itself.
+    pub(crate) fn own_cx(&self, name: &'static str) -> Cx {
+        let identity = &self.options.identity;
+        Cx {
             request_id: RequestId::random(),
             received_at: self.options.clock.now(),
             account: identity.account().clone(),
@@ -236,14 +251,12 @@ impl Audit {
             user_agent: SERVICE.to_owned(),
             operation: OperationName {
                 source: SERVICE,
-                name: "Deliver",
+                name,
                 read_only: false,
             },
             parameters: None,
             recorded: Recorded::default(),
-        };
-        let key = (!key.is_empty()).then_some(key);
-        identity.platform_permit(&cx, action, Arn::s3(self.trail.bucket.as_str(), key))
+        }
     }
 
     /// Runs what takes the processor's time where it keeps nobody waiting.

@@ -3,8 +3,8 @@
 //! Owns the trail: log files and signed digests in a bucket, in the form that CloudTrail gives
 //! them, with the tables `trail`, `trail_files`, `trail_digests` and `trail_keys`. Reads the
 //! events of `meta`, which engines and the front door write. It must never know what an event
-//! means. Start at [`Audit::lookup`] for questions, [`Audit::deliver`] for the trail, and
-//! [`Audit::verify`] for the proof.
+//! means. Start at [`Audit::lookup`] for questions, [`Audit::deliver`] for the trail,
+//! [`Audit::prune`] for its end in the store, and [`Audit::verify`] for the proof.
 
 mod delivery;
 mod digest;
@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod keys;
 mod lookup;
+mod retention;
 mod store;
 mod trail;
 mod verify;
@@ -30,9 +31,12 @@ use tokio::sync::Mutex;
 pub use error::Error;
 pub use keys::PublicKey;
 pub use lookup::EventsQuery;
+pub use retention::Retention;
 pub use sightline_meta::outbox::{Attribute, Recorded};
 pub use trail::{TRAIL_NAME, Trail};
-pub use verify::{Finding, Place, Report};
+pub use verify::{Finding, KeptFrom, Place, Report};
+
+use retention::Size;
 
 /// What the audit engine stands on.
 #[derive(Clone, Debug)]
@@ -51,6 +55,8 @@ pub struct AuditOptions {
     pub delivery_interval: Duration,
     /// How much time a digest covers.
     pub digest_interval: Duration,
+    /// How much of what is delivered stays in the store.
+    pub retention: Retention,
 }
 
 /// The audit engine. Cloning gives another handle to the same one.
@@ -60,6 +66,7 @@ pub struct Audit {
     trail: Trail,
     /// Held while files are delivered or keys changed, which take turns.
     delivering: Arc<Mutex<()>>,
+    size: Arc<Mutex<Size>>,
 }
 
 /// How the trail is doing.
@@ -81,6 +88,7 @@ impl Audit {
             trail: Trail::of(identity.account(), identity.region())?,
             options: Arc::new(options),
             delivering: Arc::default(),
+            size: Arc::default(),
         })
     }
 

@@ -31,6 +31,9 @@ const DIGEST_COLUMNS: &str = "SELECT end_at, start_at, object_key, hash, object_
     body FROM trail_digests";
 const DIGEST_STORED: &str =
     "UPDATE trail_digests SET object_hash = $2, body = NULL WHERE end_at = $1";
+const FIRST_UNDIGESTED: &str = "SELECT min(first_seq) FROM trail_files WHERE digest_end IS NULL";
+const FIRST_UNSIGNED: &str = "SELECT min(first_seq) FROM trail_files WHERE digest_end IN
+    (SELECT end_at FROM trail_digests WHERE object_hash IS NULL)";
 const KEYS: &str = "SELECT fingerprint, public_key, valid_from, valid_until FROM trail_keys
     ORDER BY valid_from DESC, fingerprint";
 const INSERT_KEY: &str = "INSERT INTO trail_keys
@@ -197,13 +200,27 @@ pub(crate) fn files_of_digest(
     reader.query(&sql, params![end], read_file)
 }
 
-/// Log files from the one that begins with `seq` on.
+/// The last event that is in the bucket together with the signed digest of its log file.
+pub(crate) fn proved_seq(reader: &Reader<'_>) -> Result<i64, MetaError> {
+    let Some(state) = state(reader)? else {
+        return Ok(0);
+    };
+    let first = |sql| -> Result<Option<i64>, MetaError> {
+        let found: Option<Option<i64>> = reader.query_one(sql, params![], |row| row.get(0))?;
+        Ok(found.flatten())
+    };
+    let unproved = [first(FIRST_UNDIGESTED)?, first(FIRST_UNSIGNED)?];
+    let first = unproved.into_iter().flatten().min();
+    Ok(first.map_or(state.delivered.seq, |seq| seq.saturating_sub(1)))
+}
+
+/// Log files from the one that holds `seq` or comes after it.
 pub(crate) fn files_from(
     reader: &Reader<'_>,
     seq: i64,
     limit: u32,
 ) -> Result<Vec<FileRow>, MetaError> {
-    let sql = format!("{FILE_COLUMNS} WHERE first_seq >= $1 ORDER BY first_seq LIMIT $2");
+    let sql = format!("{FILE_COLUMNS} WHERE last_seq >= $1 ORDER BY first_seq LIMIT $2");
     reader.query(&sql, params![seq, limit], read_file)
 }
 

@@ -25,6 +25,8 @@ const PACKED_BYTES_MAX: usize = 64 << 20;
 /// Rows that are read at once.
 const ROWS_AT_ONCE: u32 = 64;
 
+const REMOVED_TOO_EARLY: &str = "events were removed that no log file has";
+
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -64,9 +66,20 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Where the events begin that the store still has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFrom {
+    /// The number of the first; those before it are in the bucket's log files alone.
+    pub seq: i64,
+    /// When it was asked for.
+    pub at: Option<Timestamp>,
+}
+
 /// What a verification looked at, and what it found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// Where the store's events begin, if older ones were removed.
+    pub kept_from: Option<KeptFrom>,
     /// Events in the store whose links were checked.
     pub events: i64,
     /// Log files that were checked.
@@ -98,10 +111,16 @@ impl Audit {
     async fn verify_bucket(&self, report: &mut Report) -> Result<(), Error> {
         let meta = &self.options.meta;
         let Some(state) = meta.read(store::state).await? else {
+            if report.kept_from.is_some() {
+                report.find(Place::Trail, REMOVED_TOO_EARLY);
+            }
             return Ok(());
         };
         let keys = meta.read(store::keys).await?;
-        let mut at = Walk::default();
+        let mut at = Walk {
+            anchor: meta.read(outbox::pruned).await?,
+            ..Walk::default()
+        };
         loop {
             let after = at.end();
             let read = move |reader: &Reader<'_>| store::digests_after(reader, after, ROWS_AT_ONCE);
@@ -217,9 +236,9 @@ impl Audit {
     ) -> Result<(), Error> {
         report.log_files += 1;
         let read = self.object(&file.s3_object).await;
-        let (expected, before) = (file.clone(), at.head.clone());
+        let (expected, before, anchor) = (file.clone(), at.head.clone(), at.anchor.clone());
         let checked = self.off_the_runtime(move |_| {
-            Ok(read.and_then(|(packed, _)| check_log_file(&packed, &expected, &before)))
+            Ok(read.and_then(|(packed, _)| check_log_file(&packed, &expected, before, &anchor)))
         });
         if let Err(fault) = checked.await? {
             report.find(Place::LogFile(file.s3_object.clone()), fault);
@@ -258,6 +277,8 @@ impl Audit {
 struct Walk {
     previous: Option<DigestRow>,
     head: Head,
+    /// Where the store's own events take up.
+    anchor: Head,
 }
 
 impl Default for Walk {
@@ -265,6 +286,7 @@ impl Default for Walk {
         Self {
             previous: None,
             head: Head::GENESIS,
+            anchor: Head::GENESIS,
         }
     }
 }
@@ -281,6 +303,9 @@ impl Walk {
 
     /// Checks that the files reach as far as the store says of the trail.
     fn conclude(&self, state: &State, unfinished: bool, report: &mut Report) {
+        if state.delivered.seq < self.anchor.seq {
+            report.find(Place::Trail, REMOVED_TOO_EARLY);
+        }
         if !unfinished && self.head != state.delivered {
             report.find(Place::Trail, "log files are missing at its end");
         }
@@ -291,7 +316,12 @@ impl Walk {
     }
 }
 
-fn check_log_file(packed: &[u8], file: &LogFile, before: &Head) -> Result<(), &'static str> {
+fn check_log_file(
+    packed: &[u8],
+    file: &LogFile,
+    before: Head,
+    anchor: &Head,
+) -> Result<(), &'static str> {
     if hash_of(packed) != file.object_hash_value {
         return Err("its bytes were changed");
     }
@@ -303,9 +333,13 @@ fn check_log_file(packed: &[u8], file: &LogFile, before: &Head) -> Result<(), &'
     if before.seq.saturating_add(1) != file.first_sequence_number {
         return Err("it does not follow the log file before it");
     }
-    let head = records
-        .iter()
-        .fold(before.clone(), |head, record| head.after(record));
+    let mut head = before;
+    for record in &records {
+        head = head.after(record);
+        if head.seq == anchor.seq && head != *anchor {
+            return Err("the store's events do not take up where its own lead");
+        }
+    }
     let stated = Head::stored(file.last_sequence_number, &file.chain_hash_value);
     if stated.is_ok_and(|stated| stated == head) {
         Ok(())
@@ -316,8 +350,15 @@ fn check_log_file(packed: &[u8], file: &LogFile, before: &Head) -> Result<(), &'
 
 /// Follows the chain through the whole table, and compares it with what log files were made of.
 fn verify_table(reader: &Reader<'_>) -> Result<Report, MetaError> {
-    let mut report = Report::default();
     let mut head = outbox::pruned(reader)?;
+    let mut report = Report::default();
+    if Head::GENESIS.seq < head.seq {
+        let first = outbox::oldest(reader)?;
+        report.kept_from = Some(KeptFrom {
+            seq: head.seq.saturating_add(1),
+            at: first.map(|first| first.at_min),
+        });
+    }
     let mut files = Files::from(reader, head.seq)?;
     loop {
         let blocks = outbox::blocks(reader, head.seq.saturating_add(1), ROWS_AT_ONCE)?;

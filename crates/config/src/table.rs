@@ -188,6 +188,10 @@ settings! {
         delivery_seconds: u64 = 300, from 1 to 86_400;
         /// How much time one signed digest of the log files covers. CloudTrail's cover an hour.
         digest_seconds: u64 = 3_600, from 1 to 86_400;
+        /// How long events can be looked up; older ones are in the trail's bucket alone, where they stay. 0 is for ever.
+        retention_days: u64 = 90, from 0 to 36_500;
+        /// Bytes of events that can be looked up; of more, the oldest are in the trail's bucket alone. Those that no signed digest covers yet always stay. 0 is any number.
+        bytes_max: u64 = 0, from 0 to 1_000_000_000_000_000;
     }
 
     /// Jobs that run on this host.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use sightline_api::Operations;
-use sightline_audit::{Audit, AuditOptions};
+use sightline_audit::{Audit, AuditOptions, Retention};
 use sightline_catalog::Catalog;
 use sightline_config::Settings;
 use sightline_identity::Identity;
@@ -184,6 +184,10 @@ impl Stores {
             keys_dir: data_dir.join("audit"),
             delivery_interval: Duration::from_secs(settings.activity.delivery_seconds),
             digest_interval: Duration::from_secs(settings.activity.digest_seconds),
+            retention: Retention::of(
+                settings.activity.retention_days,
+                settings.activity.bytes_max,
+            ),
         })?)
     }
 }

@@ -41,6 +41,6 @@ pub use data_dir::{
 pub use front_door::FrontDoor;
 pub use listener::{PortOptions, serve};
 pub use peer::Peer;
-pub use sightline_audit::Audit;
+pub use sightline_audit::{Audit, KeptFrom};
 pub use tls::{Tls, TlsError};
 pub use upkeep::Upkeep;

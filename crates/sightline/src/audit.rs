@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Subcommand, ValueEnum};
-use sightline_server::{Audit, open_audit};
+use sightline_server::{Audit, KeptFrom, open_audit};
 use sightline_types::Timestamp;
 
 use crate::config::Options;
@@ -125,6 +125,12 @@ async fn verify(audit: &Audit) -> Result<()> {
     let report = audit.verify().await?;
     for finding in &report.findings {
         say::line(format!("INVALID {finding}"));
+    }
+    if let Some(KeptFrom { seq, at }) = &report.kept_from {
+        let at = at.map_or(String::new(), |at| format!(", from {at} on"));
+        say::line(format!(
+            "the store has the events from number {seq} on{at}; older ones are in the trail's bucket"
+        ));
     }
     say::line(format!(
         "{} events, {} log files and {} digests checked, {} findings",

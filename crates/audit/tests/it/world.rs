@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sightline_audit::{Audit, AuditOptions};
+use sightline_audit::{Audit, AuditOptions, Retention};
 use sightline_blob::DirBlobStore;
 use sightline_identity::{Identity, Permit};
 use sightline_meta::outbox::{self, Lookup};
-use sightline_meta::{Meta, MetaError, MetaOptions};
+use sightline_meta::{Meta, MetaError, MetaOptions, params};
 use sightline_objects::{
     Attributes, Deletion, ListQuery, NewObject, ObjectKey, Objects, Payload, Wanted,
 };
@@ -28,20 +28,29 @@ pub(crate) struct World {
     pub(crate) objects: Objects,
     pub(crate) identity: Identity,
     pub(crate) audit: Audit,
+    options: AuditOptions,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::keeping(Retention::FOR_EVER).await
+    }
+
+    pub(crate) async fn keeping(retention: Retention) -> Self {
         let start: Timestamp = "2026-11-28T02:30:00Z".parse().unwrap();
         let clock = Arc::new(VirtualClock::at(start));
-        let world = Self::open(tempfile::tempdir().unwrap(), clock).await;
+        let world = Self::open(tempfile::tempdir().unwrap(), clock, retention).await;
         // The trail begins, and with it the hour of the first digest.
         world.audit.deliver().await.unwrap();
         world
     }
 
     /// Opens the engine on a directory that another one may have left behind.
-    pub(crate) async fn open(directory: tempfile::TempDir, clock: Arc<VirtualClock>) -> Self {
+    pub(crate) async fn open(
+        directory: tempfile::TempDir,
+        clock: Arc<VirtualClock>,
+        retention: Retention,
+    ) -> Self {
         let path = directory.path().join("meta.sqlite");
         let meta = Meta::open(&MetaOptions { path }).unwrap();
         let region = "us-east-1".parse().unwrap();
@@ -50,7 +59,7 @@ impl World {
         let identity = identity.await.unwrap();
         let blobs = Arc::new(DirBlobStore::open(&directory.path().join("blobs")).unwrap());
         let objects = Objects::new(meta.clone(), blobs, clock.clone());
-        let audit = Audit::new(AuditOptions {
+        let options = AuditOptions {
             meta: meta.clone(),
             identity: identity.clone(),
             objects: objects.clone(),
@@ -58,8 +67,9 @@ impl World {
             keys_dir: directory.path().join("audit"),
             delivery_interval: Duration::from_secs(300),
             digest_interval: HOUR,
-        })
-        .unwrap();
+            retention,
+        };
+        let audit = Audit::new(options.clone()).unwrap();
         Self {
             directory,
             clock,
@@ -67,14 +77,22 @@ impl World {
             objects,
             identity,
             audit,
+            options,
         }
     }
 
     /// The same after the server was killed.
     pub(crate) async fn reopen(self) -> Self {
         let (directory, clock) = (self.directory, Arc::clone(&self.clock));
-        drop((self.audit, self.objects, self.identity, self.meta));
-        Self::open(directory, clock).await
+        let retention = self.options.retention;
+        drop((
+            self.options,
+            self.audit,
+            self.objects,
+            self.identity,
+            self.meta,
+        ));
+        Self::open(directory, clock, retention).await
     }
 
     fn cx(&self, source: &'static str, name: &'static str) -> Cx {
@@ -198,6 +216,44 @@ impl World {
         let page: Result<_, MetaError> = self.meta.read(read).await;
         let texts = page.unwrap().items.into_iter().map(|event| event.text);
         texts.rev().collect()
+    }
+
+    /// How long ago the event of this record was.
+    pub(crate) fn age(&self, record: &str) -> Duration {
+        let at: Timestamp = outbox::time_of(record).unwrap().parse().unwrap();
+        sightline_ports::Clock::now(&*self.clock).since(at)
+    }
+
+    /// The engine of another server on the same store.
+    pub(crate) fn another_audit(&self) -> Audit {
+        Audit::new(self.options.clone()).unwrap()
+    }
+
+    /// Changes the tables as no engine does.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let sql = sql.to_owned();
+        let change = self.meta.write(move |tx| tx.execute(&sql, params![]));
+        change.await.unwrap();
+    }
+
+    /// Computes the chain in the store anew, after another anchor.
+    pub(crate) async fn chain_anew_from(&self, hash: [u8; 32]) {
+        let change = self.meta.write(move |tx| {
+            let mut head = outbox::pruned(tx)?;
+            head.hash = hash;
+            let anchor = "UPDATE event_head SET pruned_chain = $1";
+            tx.execute(anchor, params![hex::encode(head.hash)])?;
+            for block in outbox::blocks(tx, 0, 10_000)? {
+                let records = block.numbered().map(|(_, record)| record);
+                head = records.fold(head, |head, record| head.after(record));
+                let chain = "UPDATE event_blocks SET chain = $2 WHERE last_seq = $1";
+                tx.execute(chain, params![block.last_seq, hex::encode(head.hash)])?;
+            }
+            let end = "UPDATE event_head SET chain = $1";
+            tx.execute(end, params![hex::encode(head.hash)])
+        });
+        let changed: Result<usize, MetaError> = change.await;
+        assert_eq!(changed.unwrap(), 1);
     }
 
     /// What a verification finds, in words.

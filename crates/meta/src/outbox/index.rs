@@ -26,6 +26,9 @@ const PAGE_ENTRIES: usize = 2048;
 /// Blocks that are read at once.
 const BLOCKS_AT_ONCE: u32 = 64;
 
+/// Runs that are removed at once. One step of pruning frees fewer; what is left goes with the next.
+const PRUNED_RUNS_MAX: u32 = 32;
+
 const SMALL: i64 = 0;
 const LARGE: i64 = 1;
 
@@ -34,6 +37,8 @@ const RUNS: &str = "SELECT level, first_seq, last_seq, at_min, at_max FROM event
     WHERE first_seq < $1 AND at_max >= $2 AND at_min <= $3 ORDER BY first_seq DESC";
 const RUNS_OF_LEVEL: &str = "SELECT level, first_seq, last_seq, at_min, at_max FROM event_runs
     WHERE level = $1 ORDER BY first_seq";
+const RUNS_UNTIL: &str = "SELECT level, first_seq, last_seq, at_min, at_max FROM event_runs
+    WHERE last_seq <= $1 ORDER BY first_seq LIMIT $2";
 const INSERT_RUN: &str = "INSERT INTO event_runs (level, first_seq, last_seq, at_min, at_max)
     VALUES ($1, $2, $3, $4, $5)";
 const DELETE_RUN: &str = "DELETE FROM event_runs WHERE level = $1 AND first_seq = $2";
@@ -241,6 +246,15 @@ fn store(tx: &mut Tx<'_>, run: &Run, pages: &[Page], merged: &[Run]) -> Result<b
         tx.execute(INSERT_PAGE, place)?;
     }
     Ok(true)
+}
+
+/// Removes the runs that cover no event after `seq`.
+pub(super) fn prune(tx: &mut Tx<'_>, seq: i64) -> Result<(), MetaError> {
+    for run in tx.query(RUNS_UNTIL, params![seq, PRUNED_RUNS_MAX], read_run)? {
+        tx.execute(DELETE_RUN, params![run.level, run.first_seq])?;
+        tx.execute(DELETE_PAGES, params![run.level, run.first_seq])?;
+    }
+    Ok(())
 }
 
 struct Page {

@@ -9,6 +9,7 @@ mod adopt;
 mod chain;
 mod index;
 mod lookup;
+mod prune;
 mod record;
 
 pub(crate) use adopt::adopt;
@@ -16,6 +17,7 @@ pub(crate) use chain::append;
 pub use chain::{BLOCK_EVENTS_MAX, Block, Head, blocks, head, pruned};
 pub use index::index;
 pub use lookup::{Attribute, Lookup, Recorded, lookup};
+pub use prune::{Oldest, Prunable, Pruned, bytes_after, oldest, prune};
 pub use record::{Sealed, is_by_service, time_of};
 
 use sightline_types::Event;

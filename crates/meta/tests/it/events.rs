@@ -1,8 +1,8 @@
 //! Events: chained, numbered without gaps, kept or dropped with their change, and found again.
 
 use serde_json::json;
-use sightline_meta::outbox::{self, Attribute, Head, Lookup, Recorded};
-use sightline_meta::{Meta, MetaError, MetaOptions, params, settings};
+use sightline_meta::outbox::{self, Attribute, Head, Lookup, Prunable, Pruned, Recorded};
+use sightline_meta::{Meta, MetaError, MetaOptions, Reader, params, settings};
 use sightline_testkit::store;
 use sightline_types::Timestamp;
 
@@ -132,6 +132,49 @@ async fn events_of_an_older_store_are_chained_without_loss() {
         };
         assert_eq!(found(&meta, wanted).await.len(), 2_500);
     }
+}
+
+#[tokio::test]
+async fn the_oldest_events_go_in_whole_blocks_and_the_chain_holds_from_their_end_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let meta = open(&dir);
+    for _ in 0..20 {
+        meta.record(&event("Read", true)).await.unwrap();
+    }
+    let bytes = meta.read(|reader| outbox::bytes_after(reader, 0)).await;
+    let (bytes, counted) = bytes.unwrap();
+    assert_eq!(counted, 20);
+    let wanted = Prunable {
+        after_seq: 0,
+        until_seq: 7,
+        before: Some(Timestamp::from_millis(2_000)),
+        bytes: 0,
+    };
+    let prune = move || meta_prune(meta.clone(), wanted);
+    let step = prune().await.unwrap();
+    assert_eq!((step.anchor.seq, step.events), (7, 7));
+    // Whoever decided by an anchor that has moved since removes nothing.
+    assert_eq!(prune().await, None);
+    let meta = open(&dir);
+    let read = |reader: &Reader<'_>| {
+        let mut head = outbox::pruned(reader)?;
+        for block in outbox::blocks(reader, 0, 1000)? {
+            let records = block.numbered().map(|(_, record)| record);
+            head = records.fold(head, |head, record| head.after(record));
+        }
+        let size = outbox::bytes_after(reader, 0)?;
+        Ok::<_, MetaError>((outbox::head(reader)? == head, outbox::oldest(reader)?, size))
+    };
+    let (whole, oldest, size) = meta.read(read).await.unwrap();
+    assert!(whole);
+    assert_eq!(oldest.unwrap().first_seq, 8);
+    assert_eq!(size, (bytes - step.bytes, 20));
+}
+
+async fn meta_prune(meta: Meta, wanted: Prunable) -> Option<Pruned> {
+    meta.write(move |tx| outbox::prune(tx, wanted))
+        .await
+        .unwrap()
 }
 
 /// Makes a store as the release before chained events left it, with `count` like events.
