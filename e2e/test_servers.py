@@ -9,6 +9,7 @@ import pytest
 
 from database import Database
 from running import Server, until
+from test_trail import Trail, listed_files
 from work import ENDED, processing_request, unique
 
 JOBS = 20
@@ -30,12 +31,12 @@ def servers(database, tmp_path):
         server.stop()
 
 
-def member(database, tmp_path, name, objects="objects"):
+def member(database, tmp_path, name, objects="objects", settings=""):
     data = tmp_path / name
     data.mkdir(mode=0o700)
     (data / "sightline.toml").write_text(
         '[metadata]\nurl = "%s"\n[objects]\ndir = "%s"\n[identity]\nsecret_key_file = "%s"\n'
-        % (database.url, tmp_path / objects, tmp_path / "secret.key")
+        % (database.url, tmp_path / objects, tmp_path / "secret.key") + settings
     )
     return Server(data).start()
 
@@ -49,6 +50,28 @@ def events_without_gaps(database):
         last = end
     assert [str(last)] == database.sql("SELECT seq FROM event_head")[0]
     return last
+
+
+def test_the_trail_stays_valid_when_the_server_that_delivers_dies(database, tmp_path):
+    settings = "[activity]\ndelivery_seconds = 1\ndigest_seconds = 2\n"
+    first = member(database, tmp_path, "a", settings=settings)
+    trail = Trail(first)
+    until("a digest of the first", lambda: listed_files(trail), 30, 0.3)
+    second = member(database, tmp_path, "b", settings=settings)
+    for server in (first, second):
+        server.client("sts").get_caller_identity()
+    first.kill()
+
+    trail, names = Trail(second), second.client("cloudtrail").list_public_keys
+    until("a key of the second", lambda: len(names()["PublicKeyList"]) == 2, 60, 0.3)
+    seen = len(listed_files(trail))
+    second.client("sts").get_caller_identity()
+    until("a digest of the second", lambda: seen < len(listed_files(trail)), 30, 0.3)
+    code, said = trail.validate()
+    assert code == 0 and "INVALID" not in said and "digest files valid" in said, said
+    for server in (first, second):
+        assert " 0 findings" in server.command("audit", "verify").stdout
+    second.stop()
 
 
 def test_what_one_server_makes_the_other_has_at_once(servers, database):

@@ -110,37 +110,36 @@ impl Audit {
 
     async fn verify_bucket(&self, report: &mut Report) -> Result<(), Error> {
         let meta = &self.options.meta;
-        let Some(state) = meta.read(store::state).await? else {
+        // One moment: a server that runs goes on delivering while this looks.
+        let Some(moment) = meta.read(Moment::of).await? else {
             if report.kept_from.is_some() {
                 report.find(Place::Trail, REMOVED_TOO_EARLY);
             }
             return Ok(());
         };
-        let keys = meta.read(store::keys).await?;
+        let state = moment.state;
         let mut at = Walk {
-            anchor: meta.read(outbox::pruned).await?,
+            anchor: moment.anchor,
             ..Walk::default()
         };
         loop {
             let after = at.end();
             let read = move |reader: &Reader<'_>| store::digests_after(reader, after, ROWS_AT_ONCE);
-            let rows = meta.read(read).await?;
+            let mut rows = meta.read(read).await?;
+            rows.retain(|row| row.end_at <= state.digested_until);
             if rows.is_empty() {
                 break;
             }
             for row in rows {
-                self.verify_digest(row, &keys, &mut at, report).await?;
+                self.verify_digest(row, &moment.keys, &mut at, report)
+                    .await?;
             }
         }
-        for row in meta.read(store::undigested_files).await? {
+        for row in moment.undigested {
             let file = log_file(&row, self.trail.bucket.as_str());
             self.verify_log_file(&file, &mut at, report).await?;
         }
-        at.conclude(
-            &state,
-            !meta.read(store::unfinished_files).await?.is_empty(),
-            report,
-        );
+        at.conclude(&state, moment.unfinished, report);
         Ok(())
     }
 
@@ -270,6 +269,32 @@ impl Audit {
             }
         }
         Ok((packed.into(), found.selected.object.attributes))
+    }
+}
+
+/// What the store says of the trail at one moment.
+struct Moment {
+    state: State,
+    keys: Vec<PublicKey>,
+    undigested: Vec<FileRow>,
+    unfinished: bool,
+    /// Where the store's own events take up.
+    anchor: Head,
+}
+
+impl Moment {
+    /// `None` before the trail is open.
+    fn of(reader: &Reader<'_>) -> Result<Option<Self>, Error> {
+        let Some(state) = store::state(reader)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            state,
+            keys: store::keys(reader)?,
+            undigested: store::undigested_files(reader)?,
+            unfinished: !store::unfinished_files(reader)?.is_empty(),
+            anchor: outbox::pruned(reader)?,
+        }))
     }
 }
 

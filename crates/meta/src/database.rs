@@ -68,8 +68,8 @@ impl Meta {
     ///
     /// Blocks on the network for seconds at most, so it is called before requests are served.
     pub fn open_postgres(options: &PostgresOptions) -> Result<Self, MetaError> {
-        let config = postgres::parse_url(&options.url)?;
-        let place = Place::Postgres(Box::new(config));
+        let address = postgres::parse_url(&options.url)?;
+        let place = Place::Postgres(Box::new(address));
         Self::start(place, options.server.clone(), POSTGRES_READERS_MAX)
     }
 

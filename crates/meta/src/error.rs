@@ -57,6 +57,15 @@ pub enum MetaError {
         /// The newest schema number of this release.
         known: i64,
     },
+    /// The data directory was written by an earlier release, whose schema has to be changed first.
+    #[error("the metadata store is of an earlier release: start this one on it once")]
+    Outdated,
+    /// The database that a store is to be moved into holds something already.
+    #[error("the database is in use: its table {0} holds something; give an empty database")]
+    Occupied(String),
+    /// What arrived is not what was sent.
+    #[error("the metadata store could not be moved: {0}")]
+    Transfer(String),
     /// The store has been closed, or the operation itself panicked.
     #[error("the metadata store did not finish the operation")]
     Abandoned,
@@ -76,6 +85,9 @@ impl MetaError {
             | Self::Column { .. }
             | Self::Stored { .. }
             | Self::FromTheFuture { .. }
+            | Self::Outdated
+            | Self::Occupied(_)
+            | Self::Transfer(_)
             | Self::Abandoned => ErrorKind::Internal,
         }
     }
@@ -93,6 +105,9 @@ impl MetaError {
             | Self::Column { .. }
             | Self::Stored { .. }
             | Self::FromTheFuture { .. }
+            | Self::Outdated
+            | Self::Occupied(_)
+            | Self::Transfer(_)
             | Self::Abandoned => Self::Commit(chain(self)),
         }
     }

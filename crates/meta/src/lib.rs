@@ -18,12 +18,15 @@ pub mod lease;
 mod migrate;
 pub mod outbox;
 mod postgres;
+mod postgres_tls;
+mod postgres_url;
 mod postgres_value;
 pub mod resource;
 mod session;
 pub mod settings;
 mod sqlite;
 pub mod tags;
+pub mod transfer;
 mod value;
 mod writer;
 

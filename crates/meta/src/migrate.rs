@@ -1,7 +1,7 @@
 //! Numbered, forward-only changes of the schema.
 
 use crate::session::Session;
-use crate::{MetaError, Tx, outbox, params};
+use crate::{MetaError, Reader, Tx, outbox, params};
 
 /// What a migration does beyond its SQL.
 type Then = fn(&mut Tx<'_>) -> Result<(), MetaError>;
@@ -57,13 +57,26 @@ pub(crate) fn run(session: &Session) -> Result<(), MetaError> {
     applied
 }
 
+/// Fails unless the store has exactly the schema of this release.
+pub(crate) fn check_current(reader: &Reader<'_>) -> Result<(), MetaError> {
+    let found: Vec<i64> = reader.query(VERSIONS, params![], |row| row.get(0))?;
+    refuse_later(&found)?;
+    let all = MIGRATIONS.iter().all(|(number, ..)| found.contains(number));
+    all.then_some(()).ok_or(MetaError::Outdated)
+}
+
+fn refuse_later(found: &[i64]) -> Result<(), MetaError> {
+    let known = MIGRATIONS.last().map_or(0, |(number, ..)| *number);
+    match found.last().copied().filter(|found| known < *found) {
+        Some(found) => Err(MetaError::FromTheFuture { found, known }),
+        None => Ok(()),
+    }
+}
+
 fn apply(session: &Session, tx: &mut Tx<'_>) -> Result<(), MetaError> {
     session.script(MAKE_VERSIONS)?;
     let found: Vec<i64> = tx.query(VERSIONS, params![], |row| row.get(0))?;
-    let known = MIGRATIONS.last().map_or(0, |(number, ..)| *number);
-    if let Some(found) = found.last().copied().filter(|found| known < *found) {
-        return Err(MetaError::FromTheFuture { found, known });
-    }
+    refuse_later(&found)?;
     for (number, sql, then) in MIGRATIONS {
         if !found.contains(number) {
             session.script(sql)?;

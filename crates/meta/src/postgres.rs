@@ -10,11 +10,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, NoTls, Statement};
 
 use crate::error::chain;
+use crate::postgres_url::{self, Address};
 use crate::postgres_value::{Param, param};
 use crate::value::RowForm;
 use crate::{MetaError, Row, Value};
@@ -91,7 +91,7 @@ impl Drop for Link {
 
 impl Link {
     /// Makes a connection.
-    pub(crate) fn connect(config: &Config) -> Result<Self, MetaError> {
+    pub(crate) fn connect(address: &Address) -> Result<Self, MetaError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -102,9 +102,20 @@ impl Link {
              SET client_min_messages = warning; {DURABLE}"
         );
         let connecting = async {
-            let (client, connection) = config.connect(NoTls).await?;
-            // Its end is seen by whoever waits for an answer.
-            runtime.spawn(async move { drop(connection.await) });
+            let config = &address.config;
+            // The connection's end is seen by whoever waits for an answer.
+            let client = match address.encryption.clone() {
+                None => {
+                    let (client, connection) = config.connect(NoTls).await?;
+                    runtime.spawn(async move { drop(connection.await) });
+                    client
+                }
+                Some(encryption) => {
+                    let (client, connection) = config.connect(encryption).await?;
+                    runtime.spawn(async move { drop(connection.await) });
+                    client
+                }
+            };
             client.batch_execute(&session).await?;
             Ok::<_, tokio_postgres::Error>(client)
         };
@@ -254,41 +265,8 @@ fn params_of<'v>(statement: &Statement, params: &'v [Value]) -> Result<Vec<Param
 }
 
 /// Reads a URL, and refuses what would not be kept.
-pub(crate) fn parse_url(url: &str) -> Result<Config, MetaError> {
-    let mut config: Config = url
-        .parse()
-        .map_err(|error: tokio_postgres::Error| MetaError::Url(chain(&error)))?;
-    let mode = config.get_ssl_mode();
-    if !matches!(mode, SslMode::Disable | SslMode::Prefer) {
-        let text = "connections to the database cannot be encrypted by this server";
-        return Err(MetaError::Url(text.to_owned()));
-    }
-    if mode == SslMode::Prefer && !config.get_hosts().iter().all(is_this_host) {
-        let text = "connections to the database are not encrypted by this server; on a network \
-                    that you trust, say so with sslmode=disable";
-        return Err(MetaError::Url(text.to_owned()));
-    }
-    // After a fail-over some hosts of a list are read-only.
-    config
-        .target_session_attrs(TargetSessionAttrs::ReadWrite)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_user_timeout(ANSWER_TIMEOUT);
-    if config.get_application_name().is_none() {
-        config.application_name("sightline");
-    }
-    Ok(config)
-}
-
-fn is_this_host(host: &Host) -> bool {
-    match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost"
-                || name
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|address| address.is_loopback())
-        }
-    }
+pub(crate) fn parse_url(url: &str) -> Result<Address, MetaError> {
+    postgres_url::parse(url, (CONNECT_TIMEOUT, ANSWER_TIMEOUT))
 }
 
 /// Checks that the database orders texts as the product expects, and keeps what it commits.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::postgres::{self, Link};
+use crate::postgres_url::Address;
 use crate::{MetaError, migrate, sqlite};
 
 /// Where a store lives.
@@ -11,7 +12,7 @@ pub(crate) enum Place {
     /// In a file, for one server.
     File(PathBuf),
     /// In a database that several servers may share.
-    Postgres(Box<tokio_postgres::Config>),
+    Postgres(Box<Address>),
 }
 
 impl Place {
@@ -19,7 +20,7 @@ impl Place {
     pub(crate) fn connect(&self) -> Result<Session, MetaError> {
         match self {
             Self::File(path) => Ok(Session::Sqlite(sqlite::connect(path)?)),
-            Self::Postgres(config) => Ok(Session::Postgres(Link::connect(config)?)),
+            Self::Postgres(address) => Ok(Session::Postgres(Link::connect(address)?)),
         }
     }
 

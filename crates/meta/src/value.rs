@@ -110,6 +110,20 @@ from_value! {
     Timestamp, "a time", ValueRef::Integer(n) => Some(Timestamp::from_millis(n));
 }
 
+impl FromValue for Value {
+    const NAME: &'static str = "a value";
+
+    fn from_value(value: ValueRef<'_>) -> Option<Self> {
+        match value {
+            ValueRef::Null => Some(Self::Null),
+            ValueRef::Integer(n) => Some(Self::Integer(n)),
+            ValueRef::Real(n) => Some(Self::Real(n)),
+            ValueRef::Text(bytes) => String::from_utf8(bytes.into_owned()).ok().map(Self::Text),
+            ValueRef::Other => None,
+        }
+    }
+}
+
 impl<T: FromValue> FromValue for Option<T> {
     const NAME: &'static str = T::NAME;
 

@@ -118,6 +118,9 @@ pub enum StartError {
         /// Its name.
         key: &'static str,
     },
+    /// There is no metadata in a file that could be moved.
+    #[error("{} keeps no metadata in a file of its own", .0.display())]
+    NothingToMove(PathBuf),
     /// Another server on the database keeps its blobs elsewhere.
     #[error(
         "the other servers on this database keep objects elsewhere; give every server the same \

@@ -22,6 +22,7 @@ mod hosts;
 mod limits;
 mod listener;
 mod metrics;
+mod migrate;
 mod patience;
 mod payload;
 mod peer;
@@ -40,6 +41,7 @@ pub use data_dir::{
 };
 pub use front_door::FrontDoor;
 pub use listener::{PortOptions, serve};
+pub use migrate::migrate;
 pub use peer::Peer;
 pub use sightline_audit::{Audit, KeptFrom};
 pub use tls::{Tls, TlsError};

@@ -10,6 +10,7 @@ mod environment;
 mod image;
 mod job;
 mod keys;
+mod migrate;
 mod places;
 mod say;
 mod serve;
@@ -58,6 +59,8 @@ enum Command {
     Backup(backup::Backup),
     /// Makes a data directory from a backup.
     Restore(backup::Restore),
+    /// Copies the metadata of a data directory into a PostgreSQL database; its server must not run.
+    Migrate(migrate::Migrate),
     /// Prints the version.
     Version,
 }
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Doctor(doctor) => return doctor.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
+        Command::Migrate(migrate) => migrate.run(),
         Command::Version => {
             say::line(format!("sightline {}", env!("CARGO_PKG_VERSION")));
             Ok(())

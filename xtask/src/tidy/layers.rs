@@ -85,7 +85,8 @@ const EDGES_INSIDE_A_LAYER: &[(&str, &str)] = &[
     ("sightline-server", "sightline-config"),
 ];
 
-/// Crates that cost build time or bring `unsafe` or C code: each has one home.
+/// Crates that cost build time or bring `unsafe` or C code: each has one home, but for TLS, which
+/// the server speaks to clients and `meta` to the database.
 const HOMES: &[(&str, &str)] = &[
     ("command-fds", "sightline-launch"),
     ("datafusion", "sightline-sql"),
@@ -98,6 +99,7 @@ const HOMES: &[(&str, &str)] = &[
     ("rusqlite", "sightline-meta"),
     ("seccompiler", "sightline-launch"),
     ("tokio-postgres", "sightline-meta"),
+    ("tokio-rustls", "sightline-meta"),
     ("tokio-rustls", "sightline-server"),
 ];
 
@@ -128,8 +130,14 @@ fn place(package: &str) -> Option<Layer> {
 }
 
 fn refused_heavy(user: &str, dependency: &Dependency) -> Option<String> {
-    let (heavy, home) = HOMES.iter().find(|(heavy, _)| *heavy == dependency.name)?;
-    (*home != user).then(|| format!("names {heavy}, whose only home is {home}"))
+    let heavy = dependency.name.as_str();
+    let homes: Vec<&str> = HOMES
+        .iter()
+        .filter(|(crate_name, _)| *crate_name == heavy)
+        .map(|(_, home)| *home)
+        .collect();
+    let refused = !homes.is_empty() && !homes.contains(&user);
+    refused.then(|| format!("names {heavy}, whose only home is {}", homes.join(" and ")))
 }
 
 fn refused_edge(user: &str, dependency: &Dependency) -> Option<String> {

@@ -144,6 +144,13 @@ fn urls_that_would_send_secrets_in_the_clear_are_refused() {
     let cases = [
         ("postgres://u@db.example/s", true),
         ("postgres://u@db.example/s?sslmode=require", true),
+        ("postgres://u@db.example/s?sslmode=verify-ca", true),
+        (
+            "postgres://u@db.example/s?sslmode=verify-full&sslrootcert=%2Fnowhere",
+            true,
+        ),
+        ("postgres://u@127.0.0.1/s?sslrootcert=%2Fnowhere", true),
+        ("postgres://u@127.0.0.1/s?sslcert=%2Fnowhere", true),
         ("nonsense", true),
         ("postgres://u@db.example.invalid:1/s?sslmode=disable", false),
         ("postgres://u@127.0.0.1:1/s", false),
