@@ -8,7 +8,7 @@ use crate::outbox::{self, Head};
 use crate::session::{Place, Session};
 use crate::{MetaError, Reader, Row, Tx, Value, migrate, params, postgres};
 
-/// Rows that one statement brings: few enough for the largest rows, blocks of events of 64 KiB.
+/// Rows that one statement brings: few enough for the largest, which hold some 64 KiB.
 const ROWS_AT_ONCE: usize = 100;
 
 /// Blocks of events that are checked at once.

@@ -119,6 +119,7 @@ impl FromValue for Value {
             ValueRef::Integer(n) => Some(Self::Integer(n)),
             ValueRef::Real(n) => Some(Self::Real(n)),
             ValueRef::Text(bytes) => String::from_utf8(bytes.into_owned()).ok().map(Self::Text),
+            ValueRef::Bytes(bytes) => Some(Self::Bytes(bytes.to_vec())),
             ValueRef::Other => None,
         }
     }
