@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Subcommand, ValueEnum};
+use sightline_columns::EventsFile;
 use sightline_server::{Audit, KeptFrom, open_audit};
 use sightline_types::Timestamp;
 
@@ -67,6 +68,15 @@ pub(crate) enum AuditCommand {
 pub(crate) enum Format {
     /// One JSON object on each line.
     Jsonl,
+    /// Columns, for SQL, with the whole event in one of them.
+    Parquet,
+}
+
+/// Which events to export.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
 }
 
 impl AuditCommand {
@@ -86,20 +96,24 @@ impl AuditCommand {
                 }
                 Self::Export {
                     options,
-                    format: Format::Jsonl,
+                    format,
                     from,
                     to,
                     output,
                 } => {
                     let audit = open(&options).await?;
+                    let range = Range { from, to };
                     match output {
                         Some(path) => {
                             let file = std::fs::File::create(&path);
                             let file =
                                 file.with_context(|| format!("cannot write {}", path.display()))?;
-                            export(&audit, std::io::BufWriter::new(file), from, to).await
+                            export(&audit, format, std::io::BufWriter::new(file), range).await
                         }
-                        None => export(&audit, std::io::stdout().lock(), from, to).await,
+                        None => {
+                            let output = std::io::BufWriter::new(std::io::stdout());
+                            export(&audit, format, output, range).await
+                        }
                     }
                 }
                 Self::Tail { options, follow } => tail(&open(&options).await?, follow).await,
@@ -147,25 +161,44 @@ async fn verify(audit: &Audit) -> Result<()> {
 
 async fn export(
     audit: &Audit,
-    mut output: impl std::io::Write,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
+    format: Format,
+    mut output: impl std::io::Write + Send,
+    range: Range,
+) -> Result<()> {
+    match format {
+        Format::Jsonl => {
+            let line = |_, record: &str| Ok(writeln!(output, "{record}")?);
+            each_event(audit, range, line).await?;
+            Ok(output.flush()?)
+        }
+        Format::Parquet => {
+            let mut file = EventsFile::begin(output)?;
+            each_event(audit, range, |seq, record| Ok(file.push(seq, record)?)).await?;
+            Ok(file.finish()?.flush()?)
+        }
+    }
+}
+
+async fn each_event(
+    audit: &Audit,
+    range: Range,
+    mut write: impl FnMut(i64, &str) -> Result<()>,
 ) -> Result<()> {
     let mut after = 0;
     loop {
         let events = audit.events_after(after, BLOCKS_AT_ONCE).await?;
         let Some((last, ..)) = events.last() else {
-            break;
+            return Ok(());
         };
         after = *last;
-        for (_, at, record) in &events {
-            let wanted = from.is_none_or(|from| from <= *at) && to.is_none_or(|to| *at <= to);
+        for (seq, at, record) in &events {
+            let wanted =
+                range.from.is_none_or(|from| from <= *at) && range.to.is_none_or(|to| *at <= to);
             if wanted {
-                writeln!(output, "{record}")?;
+                write(*seq, record)?;
             }
         }
     }
-    Ok(output.flush()?)
 }
 
 async fn tail(audit: &Audit, follow: bool) -> Result<()> {

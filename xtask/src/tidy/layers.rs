@@ -35,6 +35,7 @@ enum Layer {
 
 const PLACES: &[(&str, Layer)] = &[
     ("sightline-types", Layer::Base),
+    ("sightline-columns", Layer::Pure),
     ("sightline-wire", Layer::Pure),
     ("sightline-stats", Layer::Pure),
     ("sightline-model-aws", Layer::Pure),
@@ -94,6 +95,7 @@ const HOMES: &[(&str, &str)] = &[
     ("hyper-util", "sightline-server"),
     ("libc", "sightline-launch"),
     ("object_store", "sightline-blob"),
+    ("parquet", "sightline-columns"),
     ("rcgen", "sightline-server"),
     ("rsa", "sightline-audit"),
     ("rusqlite", "sightline-meta"),
