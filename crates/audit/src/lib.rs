@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sightline_identity::{Identity, Permit};
-use sightline_meta::Meta;
+use sightline_meta::{Meta, Reader, outbox};
 use sightline_objects::Objects;
 use sightline_ports::Clock;
 use sightline_types::Timestamp;
@@ -69,6 +69,15 @@ pub struct Audit {
     size: Arc<Mutex<Size>>,
 }
 
+/// The numbers of the last event that is recorded, and of the last that is in the trail's bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The last event.
+    pub recorded: i64,
+    /// The last that was delivered.
+    pub delivered: i64,
+}
+
 /// How the trail is doing.
 #[derive(Clone, Debug)]
 pub struct TrailStatus {
@@ -107,6 +116,19 @@ impl Audit {
             delivered_at: state.delivered_at,
             digested_until: state.digested_until,
         }))
+    }
+
+    /// How far events are recorded and delivered, for whoever watches the server; no protocol
+    /// reaches it.
+    pub async fn progress(&self) -> Result<Progress, Error> {
+        let read = |reader: &Reader<'_>| {
+            let delivered = store::state(reader)?.map_or(0, |state| state.delivered.seq);
+            Ok::<_, Error>(Progress {
+                recorded: outbox::head(reader)?.seq,
+                delivered,
+            })
+        };
+        self.options.meta.read(read).await
     }
 
     /// The keys that signed between two times, or that sign, the newest first.

@@ -92,9 +92,14 @@ impl Identity {
         let sealing = sealing_key(&meta, secret_key_file).await?;
         let seed = store::Seed::draw(now)?;
         let key = sealing.clone();
-        let account = meta
-            .write(move |tx| store::initialise(tx, &seed, &key, now))
-            .await?;
+        let begun = meta.write(move |tx| store::initialise(tx, &seed, &key, now));
+        let store::Initialised {
+            account,
+            were_clear,
+        } = begun.await?;
+        if were_clear {
+            meta.scrub().await?;
+        }
         let identity = Self {
             meta,
             account,

@@ -88,15 +88,22 @@ impl Seed {
 /// The name of the role that first start makes, and which `get_execution_role` gives.
 pub(crate) const DEFAULT_ROLE: &str = "SightlineExecutionRole";
 
-/// Makes account, root key and default role if they are absent, and gives the account.
+/// What a store is begun with.
+pub(crate) struct Initialised {
+    pub(crate) account: AccountId,
+    /// Whether secrets lay in the clear, so that the store's file still holds them somewhere.
+    pub(crate) were_clear: bool,
+}
+
+/// Makes account, root key and default role if they are absent.
 pub(crate) fn initialise(
     tx: &mut Tx<'_>,
     seed: &Seed,
     sealing: &SealingKey,
     now: Timestamp,
-) -> Result<AccountId, Error> {
+) -> Result<Initialised, Error> {
     tx.execute(DELETE_EXPIRED, params![now])?;
-    seal_clear_secrets(tx, sealing)?;
+    let were_clear = seal_clear_secrets(tx, sealing)?;
     let account = match settings::get(tx, ACCOUNT)? {
         Some(account) => parse_account(&account)?,
         None => {
@@ -110,7 +117,10 @@ pub(crate) fn initialise(
         put_holder(tx, &default_role(&account, now))?;
         bump(tx)?;
     }
-    Ok(account)
+    Ok(Initialised {
+        account,
+        were_clear,
+    })
 }
 
 fn default_role(account: &AccountId, now: Timestamp) -> Holder {
@@ -139,8 +149,8 @@ fn default_role(account: &AccountId, now: Timestamp) -> Holder {
     }
 }
 
-/// Earlier releases stored secrets in the clear.
-fn seal_clear_secrets(tx: &mut Tx<'_>, sealing: &SealingKey) -> Result<(), Error> {
+/// Earlier releases stored secrets in the clear. Says whether there were any.
+fn seal_clear_secrets(tx: &mut Tx<'_>, sealing: &SealingKey) -> Result<bool, Error> {
     if seal_check(tx)?.is_none() {
         let check = sealing.seal(SEAL_CHECK_TEXT, SEAL_CHECK_TEXT)?;
         tx.execute(SET_SEAL_CHECK, params![check])?;
@@ -155,7 +165,7 @@ fn seal_clear_secrets(tx: &mut Tx<'_>, sealing: &SealingKey) -> Result<(), Error
         let secret = sealing.seal(id, secret)?;
         tx.execute(SET_SECRETS, params![id, secret, token.transpose()?])?;
     }
-    Ok(())
+    Ok(rows.iter().any(|row| clear(&row)))
 }
 
 /// What proves the key of secrets; `None` before the first start with one.

@@ -200,6 +200,13 @@ impl Jobs {
         self.shared.request_stop(id);
         Ok(())
     }
+
+    /// How many jobs stand in each phase but the last, for whoever watches the server; no
+    /// protocol reaches it.
+    pub async fn unfinished_by_phase(&self) -> Result<Vec<(&'static str, u64)>, Error> {
+        let meta = &self.shared.options.meta;
+        Ok(meta.read(store::count_unfinished).await?)
+    }
 }
 
 pub(crate) fn reference(kind: JobKind, arn: &Arn) -> ResourceRef {

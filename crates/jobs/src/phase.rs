@@ -23,7 +23,7 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Queued,
         Self::Preparing,
         Self::Staging,

@@ -16,6 +16,9 @@ const GET: &str =
 const UNFINISHED: &str = "SELECT kind, name, stop_requested, server, phase FROM jobs
     WHERE phase <> 'ended'
     ORDER BY created_at, kind, name";
+// In two ranges, which an index finds among any number of jobs that have ended.
+const COUNT_UNFINISHED: &str =
+    "SELECT phase, count(*) FROM jobs WHERE phase < 'ended' OR phase > 'ended' GROUP BY phase";
 const SET_PHASE: &str = "UPDATE jobs SET phase = $3 WHERE kind = $1 AND name = $2";
 const SET_STARTED: &str = "UPDATE jobs SET started_at = coalesce(started_at, $3)
     WHERE kind = $1 AND name = $2";
@@ -117,6 +120,21 @@ pub(crate) fn unfinished(reader: &Reader<'_>) -> Result<Vec<Unfinished>, MetaErr
             server: row.get(3)?,
         })
     })
+}
+
+/// How many jobs stand in each phase but the last.
+pub(crate) fn count_unfinished(reader: &Reader<'_>) -> Result<Vec<(&'static str, u64)>, MetaError> {
+    let counts = reader.query(COUNT_UNFINISHED, params![], |row| {
+        Ok((row.get::<String>(0)?, row.get::<u64>(1)?))
+    })?;
+    let unfinished = Phase::ALL
+        .into_iter()
+        .filter(|phase| *phase != Phase::Ended);
+    let count = |phase: Phase| {
+        let found = counts.iter().find(|(text, _)| text == phase.as_str());
+        (phase.as_str(), found.map_or(0, |(_, count)| *count))
+    };
+    Ok(unfinished.map(count).collect())
 }
 
 pub(crate) fn set_server(tx: &mut Tx<'_>, id: &JobId, server: &str) -> Result<(), MetaError> {

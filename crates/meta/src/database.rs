@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use sightline_types::Event;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::load::Counters;
 use crate::outbox::Sealed;
 use crate::session::{Place, Session};
 use crate::writer::{self, Job, Queue};
-use crate::{MetaError, Reader, Tx, postgres};
+use crate::{MetaError, Reader, Tx, WriterLoad, postgres, sqlite};
 
 /// Snapshots of a file that can be read at once; further readers wait for one.
 const FILE_READERS_MAX: usize = 4;
@@ -54,6 +55,7 @@ struct Shared {
     place: Place,
     server: Option<String>,
     queue: Queue,
+    counters: Arc<Counters>,
     idle_readers: Mutex<Vec<Session>>,
     reader_slots: Arc<Semaphore>,
 }
@@ -77,9 +79,11 @@ impl Meta {
         let (queue, jobs) = mpsc::sync_channel(writer::QUEUE_LENGTH_MAX);
         let (opened, hear) = mpsc::sync_channel(1);
         let writes_to = place.clone();
+        let counters = Arc::new(Counters::default());
+        let counted = Arc::clone(&counters);
         std::thread::Builder::new()
             .name("meta-writer".to_owned())
-            .spawn(move || writer::run(writes_to, &opened, &jobs))
+            .spawn(move || writer::run(writes_to, &opened, &jobs, &counted))
             .map_err(|error| MetaError::Commit(error.to_string()))?;
         hear.recv().map_err(|_| MetaError::Abandoned)??;
         Ok(Self {
@@ -87,6 +91,7 @@ impl Meta {
                 place,
                 server,
                 queue,
+                counters,
                 idle_readers: Mutex::new(Vec::new()),
                 reader_slots: Arc::new(Semaphore::new(readers_max)),
             }),
@@ -129,7 +134,26 @@ impl Meta {
         answered.await.map_err(|_| MetaError::Abandoned)?
     }
 
+    /// What the writer has to do and has done.
+    #[must_use]
+    pub fn load(&self) -> WriterLoad {
+        self.shared.counters.load()
+    }
+
+    /// Writes the store's file anew, so that nothing is left in it of what was overwritten or
+    /// removed. For a store that is not in use yet: it blocks all writing. A database server
+    /// cleans up by itself.
+    pub async fn scrub(&self) -> Result<(), MetaError> {
+        let Place::File(path) = self.shared.place.clone() else {
+            return Ok(());
+        };
+        tokio::task::spawn_blocking(move || sqlite::scrub(&path))
+            .await
+            .map_err(|_| MetaError::Abandoned)?
+    }
+
     async fn enqueue(&self, job: Job) -> Result<(), MetaError> {
+        self.shared.counters.arrived();
         let rejected = match self.shared.queue.try_send(job) {
             Ok(()) => return Ok(()),
             Err(mpsc::TrySendError::Disconnected(_)) => return Err(MetaError::Abandoned),

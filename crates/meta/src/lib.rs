@@ -15,6 +15,7 @@ pub mod backup;
 mod database;
 mod error;
 pub mod lease;
+mod load;
 mod migrate;
 pub mod outbox;
 mod postgres;
@@ -32,4 +33,5 @@ mod writer;
 
 pub use database::{Meta, MetaOptions, PostgresOptions};
 pub use error::MetaError;
+pub use load::WriterLoad;
 pub use value::{FromValue, Reader, Row, Tx, Value, ValueRef};

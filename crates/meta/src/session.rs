@@ -26,6 +26,9 @@ impl Place {
 
     /// Connects, checks that the store can keep its promises, and brings its schema up to date.
     pub(crate) fn open(&self) -> Result<Session, MetaError> {
+        if let Self::File(path) = self {
+            sqlite::protect(path)?;
+        }
         let session = self.connect()?;
         if let Session::Postgres(link) = &session {
             postgres::check(link)?;

@@ -1,6 +1,9 @@
 //! The store as one SQLite file.
 
 use std::borrow::Cow;
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +31,37 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, MetaError> {
     )?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
+}
+
+/// Sees to it that only the file's owner reads it: it holds what users keep here. SQLite gives the
+/// files beside it the same mode.
+pub(crate) fn protect(path: &Path) -> Result<(), MetaError> {
+    let protect = || -> io::Result<()> {
+        let owner_only = Permissions::from_mode(0o600);
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?
+            .set_permissions(owner_only.clone())?;
+        for beside in ["-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(beside);
+            match std::fs::set_permissions(name, owner_only.clone()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    };
+    protect().map_err(|error| MetaError::Commit(error.to_string()))
+}
+
+/// Writes the file anew without what was overwritten or removed, and empties its log.
+pub(crate) fn scrub(path: &Path) -> Result<(), MetaError> {
+    let connection = connect(path)?;
+    connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+    Ok(())
 }
 
 pub(crate) fn query<T>(

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use crate::load::Counters;
 use crate::outbox::{self, Sealed};
 use crate::session::{Place, Session};
 use crate::{MetaError, Tx};
@@ -69,7 +70,12 @@ struct Waiting {
 }
 
 /// Opens the store, says how that went, and serves changes until every sender is gone.
-pub(crate) fn run(place: Place, opened: &SyncSender<Result<(), MetaError>>, queue: &Receiver<Job>) {
+pub(crate) fn run(
+    place: Place,
+    opened: &SyncSender<Result<(), MetaError>>,
+    queue: &Receiver<Job>,
+    counters: &Counters,
+) {
     let mut writer = match place.open() {
         Ok(session) => Writer {
             place,
@@ -90,7 +96,7 @@ pub(crate) fn run(place: Place, opened: &SyncSender<Result<(), MetaError>>, queu
                 Err(_) => break,
             }
         }
-        writer.commit_group(group);
+        writer.commit_group(group, counters);
     }
 }
 
@@ -101,7 +107,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn commit_group(&mut self, group: Vec<Job>) {
+    fn commit_group(&mut self, group: Vec<Job>, counters: &Counters) {
+        let length = group.len();
         let session = match self.begin() {
             Ok(session) => session,
             Err(error) => {
@@ -109,6 +116,7 @@ impl Writer {
                 group
                     .into_iter()
                     .for_each(|job| job.refuse(error.of_group()));
+                counters.tried(length, false);
                 return;
             }
         };
@@ -118,6 +126,7 @@ impl Writer {
         if outcome.is_ok() || session.rollback() {
             self.session = Some(session);
         }
+        counters.tried(length, outcome.is_ok());
         for Waiting { deliver, undone } in waiting {
             let failed = outcome.as_ref().err().map(MetaError::of_group);
             deliver(undone.or(failed).map_or(Ok(()), Err));

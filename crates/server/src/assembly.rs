@@ -22,7 +22,7 @@ use crate::blobs::Opened;
 use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::limits::Limits;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
 use crate::probe::Probes;
 use crate::upkeep::Upkeep;
 use crate::{FrontDoor, StartError, blobs, listener, stores};
@@ -105,20 +105,14 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         clock: Arc::clone(&clock),
     };
     let services = services(&meta, &identity, objects, telemetry, (&jobs, &audit));
-    let probes = Probes {
-        metrics: Arc::new(Metrics::new(clock.now())),
-        metrics_token: settings.server.metrics_token.clone(),
-        health: Health {
-            meta: meta.clone(),
-            blobs: blobs.clone(),
-            launcher: ground.launcher,
-            clock: Arc::clone(&clock),
-            directories: std::iter::once(data_dir).chain(directory).collect(),
-            free_bytes_min: settings.server.free_disk_bytes,
-            ending: watch::Sender::new(false),
-            last: Mutex::default(),
-        },
+    let sources = Sources {
+        meta: meta.clone(),
+        audit: audit.clone(),
+        jobs: jobs.clone(),
+        blobs: Arc::clone(&blobs),
+        directories: std::iter::once(data_dir).chain(directory).collect(),
     };
+    let probes = probes(sources, ground.launcher, &settings, &clock);
     let hosts = Hosts::new(identity.region().as_str(), &settings.server.host_names);
     let guards = (limits, probes, hosts);
     let front = Arc::new(FrontDoor::new(services, &identity, meta, clock, guards));
@@ -132,6 +126,29 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         default_bucket,
         blobs,
     })
+}
+
+fn probes(
+    sources: Sources,
+    launcher: Arc<dyn Launcher>,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Probes {
+    Probes {
+        metrics: Arc::new(Metrics::new(clock.now())),
+        metrics_token: settings.server.metrics_token.clone(),
+        health: Health {
+            meta: sources.meta.clone(),
+            blobs: sources.blobs.clone(),
+            launcher,
+            clock: Arc::clone(clock),
+            directories: sources.directories.clone(),
+            free_bytes_min: settings.server.free_disk_bytes,
+            ending: watch::Sender::new(false),
+            last: Mutex::default(),
+        },
+        sources,
+    }
 }
 
 /// What lasts, opened.

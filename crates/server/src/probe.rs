@@ -11,7 +11,7 @@ use sightline_config::Secret;
 use subtle::ConstantTimeEq as _;
 
 use crate::health::Health;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
 use crate::peer::Peer;
 use crate::route::header;
 
@@ -20,6 +20,7 @@ use crate::route::header;
 pub(crate) struct Probes {
     pub(crate) health: Health,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) sources: Sources,
     /// What a caller from elsewhere must show to read the metrics.
     pub(crate) metrics_token: Option<Secret>,
 }
@@ -40,7 +41,8 @@ impl Probes {
             "/readyz" => Some(self.readiness().await),
             "/metrics" if self.may_read(parts, peer) => {
                 let ready = self.health.findings().await.parts();
-                Some(text(StatusCode::OK, self.metrics.page(&ready)))
+                let standing = self.sources.ask().await;
+                Some(text(StatusCode::OK, self.metrics.page(&ready, &standing)))
             }
             "/metrics" => Some(text(
                 StatusCode::FORBIDDEN,

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use sightline_identity::{Error, Identity, SealError};
 use sightline_meta::{Meta, params};
+use sightline_testkit::store;
 
 use crate::people::House;
 use crate::{now, open};
@@ -98,6 +99,7 @@ async fn the_first_start_after_an_upgrade_seals_what_lies_in_the_clear() {
     let undone: Result<usize, sightline_meta::MetaError> = undone.await;
     undone.unwrap();
     drop(meta);
+    assert!(file_holds(&dir, root.secret.reveal()) != store::is_postgres());
     std::fs::remove_file(dir.path().join("secret.key")).unwrap();
     let upgraded = start(&dir).await.unwrap();
     assert_eq!(upgraded.root_key().await.unwrap().secret, root.secret);
@@ -109,4 +111,16 @@ async fn the_first_start_after_an_upgrade_seals_what_lies_in_the_clear() {
         .await;
     let stored = read.unwrap().unwrap();
     assert!(stored.starts_with("v1:"), "{stored}");
+    assert!(!file_holds(&dir, root.secret.reveal()));
+}
+
+/// Whether a text stands anywhere in the files of the store.
+fn file_holds(dir: &tempfile::TempDir, text: &str) -> bool {
+    let files = ["meta.sqlite", "meta.sqlite-wal"].map(|name| dir.path().join(name));
+    files.iter().any(|file| {
+        let bytes = std::fs::read(file).unwrap_or_default();
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    })
 }

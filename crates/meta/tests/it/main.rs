@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sightline_meta::resource::{self, Kind, List, Resource, ResourceError, SortBy};
-use sightline_meta::{Meta, MetaError, params, settings, tags};
+use sightline_meta::{Meta, MetaError, MetaOptions, params, settings, tags};
 use sightline_testkit::store;
 use sightline_types::{
     Arn, Caller, Cx, Event, EventOutcome, OperationName, Recorded, RequestId, ResourceRef,
@@ -129,6 +129,28 @@ async fn what_was_written_is_there_after_reopening() {
         .await
         .unwrap();
     assert_eq!(found.as_deref(), Some("123456789012"));
+}
+
+#[tokio::test]
+async fn the_file_is_its_owners_alone_also_one_that_was_not() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("meta.sqlite");
+    let options = MetaOptions { path: path.clone() };
+    let mode = |name: &str| {
+        let file = dir.path().join(name).metadata().unwrap();
+        file.permissions().mode() & 0o777
+    };
+    let meta = Meta::open(&options).unwrap();
+    assert_eq!([mode("meta.sqlite"), mode("meta.sqlite-wal")], [0o600; 2]);
+    drop(meta);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let meta = Meta::open(&options).unwrap();
+    assert_eq!(mode("meta.sqlite"), 0o600);
+    let put = meta.write(|tx| settings::put(tx, "a", "1"));
+    put.await.unwrap();
+    let load = meta.load();
+    assert_eq!((load.waiting, load.commits, load.committed), (0, 1, 1));
 }
 
 #[tokio::test]

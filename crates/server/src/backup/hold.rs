@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,17 @@ pub(crate) struct HeldBlobs {
     inner: Arc<dyn BlobStore>,
     file: PathBuf,
     postponed: Mutex<HashSet<BlobId>>,
+    written: AtomicU64,
+    bytes_written: AtomicU64,
+    removed: AtomicU64,
+}
+
+/// What became of blobs since the server started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BlobCounts {
+    pub(crate) written: u64,
+    pub(crate) bytes_written: u64,
+    pub(crate) removed: u64,
 }
 
 impl HeldBlobs {
@@ -72,7 +84,25 @@ impl HeldBlobs {
             inner,
             file: data_dir.join(FILE_NAME),
             postponed: Mutex::default(),
+            written: AtomicU64::new(0),
+            bytes_written: AtomicU64::new(0),
+            removed: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn counts(&self) -> BlobCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        BlobCounts {
+            written: read(&self.written),
+            bytes_written: read(&self.bytes_written),
+            removed: read(&self.removed),
+        }
+    }
+
+    async fn remove(&self, id: &BlobId) -> Result<(), BlobError> {
+        self.inner.delete(id).await?;
+        self.removed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Makes up for removals that were postponed, for ever.
@@ -83,7 +113,7 @@ impl HeldBlobs {
                 continue;
             }
             for id in self.take_postponed() {
-                if let Err(error) = self.inner.delete(&id).await {
+                if let Err(error) = self.remove(&id).await {
                     tracing::warn!(%error, "a blob will be collected later");
                 }
             }
@@ -123,7 +153,10 @@ impl HeldBlobs {
 #[async_trait]
 impl BlobStore for HeldBlobs {
     async fn put(&self, id: &BlobId, bytes: BlobStream) -> Result<u64, BlobError> {
-        self.inner.put(id, bytes).await
+        let bytes = self.inner.put(id, bytes).await?;
+        self.written.fetch_add(1, Ordering::Relaxed);
+        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+        Ok(bytes)
     }
 
     async fn get(&self, id: &BlobId, range: ByteRange) -> Result<BlobStream, BlobError> {
@@ -135,7 +168,7 @@ impl BlobStore for HeldBlobs {
             self.postpone(id);
             return Ok(());
         }
-        self.inner.delete(id).await
+        self.remove(id).await
     }
 
     async fn list(&self, after: Option<&BlobId>, max: usize) -> Result<Vec<BlobId>, BlobError> {
@@ -171,5 +204,11 @@ mod tests {
         held.delete(&ids[1]).await.unwrap();
         assert_eq!(inner.list(None, 10).await.unwrap(), ids[..1]);
         assert_eq!(held.take_postponed(), HashSet::from([ids[0].clone()]));
+        let counts = BlobCounts {
+            written: 2,
+            bytes_written: 2,
+            removed: 1,
+        };
+        assert_eq!(held.counts(), counts);
     }
 }

@@ -25,7 +25,7 @@ use sightline_blob::DirBlobStore;
 use sightline_config::{ObjectStore, Settings};
 use sightline_ports::{BlobId, BlobStore};
 
-pub(crate) use hold::HeldBlobs;
+pub(crate) use hold::{BlobCounts, HeldBlobs};
 pub use make::{BackUp, back_up};
 pub use restore::{Restored, restore};
 

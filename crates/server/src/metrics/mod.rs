@@ -4,6 +4,7 @@
 //! words, so the number of series is bounded.
 
 pub(crate) mod names;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use sightline_types::Timestamp;
 
 use names::Metric;
+pub(crate) use standing::{Sources, Standing};
 
 /// The upper bounds of the latency histogram's buckets, in seconds.
 const BUCKETS: [f64; 12] = [
@@ -121,7 +123,7 @@ impl Metrics {
     }
 
     /// Everything in Prometheus' text form; `ready` says which parts of the server are.
-    pub(crate) fn page(&self, ready: &[(&'static str, bool)]) -> String {
+    pub(crate) fn page(&self, ready: &[(&'static str, bool)], standing: &Standing) -> String {
         let mut page = Page::default();
         let requests = lock(&self.requests);
         page.head(names::REQUESTS);
@@ -160,6 +162,7 @@ impl Metrics {
             let labels = format!("{{part=\"{part}\"}}");
             page.line(names::READY.name, &labels, u8::from(*ready));
         }
+        standing.write(&mut page);
         if let Some(process) = Process::read() {
             page.one(names::RESIDENT, process.resident_bytes);
             page.one(names::OPEN_FILES, process.open_files);
@@ -264,7 +267,10 @@ mod tests {
         }
         metrics.throttled("rate");
         metrics.signature_refused("expired");
-        let page = metrics.page(&[("metadata", true), ("objects", false)]);
+        let page = metrics.page(
+            &[("metadata", true), ("objects", false)],
+            &Standing::default(),
+        );
         for metric in names::ALL {
             let head = format!("# TYPE {} {}\n", metric.name, metric.kind);
             assert!(page.contains(&head), "{}", metric.name);

@@ -63,6 +63,58 @@ pub(crate) const READY: Metric = metric(
     "gauge",
     "Whether each part of the server is ready, as /readyz says.",
 );
+pub(crate) const WRITER_WAITING: Metric = metric(
+    "sightline_writer_waiting",
+    "gauge",
+    "Changes and events that wait for the metadata store's writer.",
+);
+pub(crate) const WRITER_COMMITS: Metric = metric(
+    "sightline_writer_commits_total",
+    "counter",
+    "Commits of the metadata store's writer.",
+);
+pub(crate) const WRITER_CHANGES: Metric = metric(
+    "sightline_writer_changes_total",
+    "counter",
+    "Changes and events that those commits made durable together.",
+);
+pub(crate) const WRITER_REFUSED: Metric = metric(
+    "sightline_writer_refused_total",
+    "counter",
+    "Changes and events whose commit failed.",
+);
+pub(crate) const BLOBS_WRITTEN: Metric = metric(
+    "sightline_blobs_written_total",
+    "counter",
+    "Blobs written, of objects and of parts of uploads.",
+);
+pub(crate) const BLOB_BYTES: Metric = metric(
+    "sightline_blob_bytes_written_total",
+    "counter",
+    "Bytes of the blobs written.",
+);
+pub(crate) const BLOBS_REMOVED: Metric =
+    metric("sightline_blobs_removed_total", "counter", "Blobs removed.");
+pub(crate) const FREE: Metric = metric(
+    "sightline_disk_free_bytes",
+    "gauge",
+    "Free space where data and objects lie, by directory.",
+);
+pub(crate) const JOBS: Metric = metric(
+    "sightline_jobs",
+    "gauge",
+    "Jobs that have not ended, by phase; queued ones wait for room.",
+);
+pub(crate) const EVENTS: Metric = metric(
+    "sightline_events_recorded_total",
+    "counter",
+    "Events in the record of activity: the number of the last.",
+);
+pub(crate) const DELIVERED: Metric = metric(
+    "sightline_events_delivered_total",
+    "counter",
+    "Events of them that are in the trail's bucket.",
+);
 pub(crate) const RESIDENT: Metric = metric(
     "process_resident_memory_bytes",
     "gauge",
@@ -92,6 +144,17 @@ pub(crate) const ALL: &[Metric] = &[
     THROTTLED,
     SIGNATURES_REFUSED,
     READY,
+    WRITER_WAITING,
+    WRITER_COMMITS,
+    WRITER_CHANGES,
+    WRITER_REFUSED,
+    BLOBS_WRITTEN,
+    BLOB_BYTES,
+    BLOBS_REMOVED,
+    FREE,
+    JOBS,
+    EVENTS,
+    DELIVERED,
     RESIDENT,
     OPEN_FILES,
     STARTED,

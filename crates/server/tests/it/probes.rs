@@ -56,10 +56,47 @@ async fn what_happens_is_counted() {
         "sightline_request_duration_seconds_count{service=\"sagemaker\"} 2",
         "sightline_signatures_refused_total{reason=\"",
         "sightline_ready{part=\"metadata\"} 1",
+        "sightline_writer_waiting 0\n",
+        "sightline_jobs{phase=\"queued\"} 0\n",
+        "sightline_events_delivered_total 0\n",
+        "sightline_disk_free_bytes{directory=\"",
         "process_resident_memory_bytes ",
     ] {
         port.metrics_say(line).await;
     }
+}
+
+#[tokio::test]
+async fn what_is_written_counts_with_its_event() {
+    let port = Port::with(|settings| settings.objects.small_bytes_max = 0).await;
+    let number = |page: &str, name: &str| -> u64 {
+        let line = page
+            .lines()
+            .find(|line| line.starts_with(&format!("{name} ")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .unwrap()
+    };
+    let names = [
+        "sightline_blobs_written_total",
+        "sightline_blob_bytes_written_total",
+        "sightline_events_recorded_total",
+    ];
+    let read = |page: &str| names.map(|name| number(page, name));
+    let bucket = port.ask(&Ask::s3(http::Method::PUT, "/counted", "")).await;
+    assert!(bucket.starts_with("HTTP/1.1 200"), "{bucket}");
+    let before = read(&port.get("/metrics").await);
+    let ask = Ask::s3(http::Method::PUT, "/counted/k", vec![b'x'; 700]);
+    assert!(port.ask(&ask).await.starts_with("HTTP/1.1 200"));
+    // The look at whether objects can be written writes six bytes of its own now and then.
+    let after = read(&port.get("/metrics").await);
+    let probes = after[0] - before[0] - 1;
+    let grown = [
+        after[0] - before[0],
+        after[1] - before[1],
+        after[2] - before[2],
+    ];
+    assert_eq!(grown, [1 + probes, 700 + 6 * probes, 1]);
+    assert!(probes <= 2, "{probes}");
 }
 
 #[tokio::test]
