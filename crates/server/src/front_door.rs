@@ -6,6 +6,7 @@
 //! does anything happen.
 
 mod posted;
+mod refused;
 
 use std::sync::Arc;
 
@@ -18,7 +19,9 @@ use sightline_api::{Body, Fault, Operations, Request, empty, encode_fault};
 use sightline_identity::{AccessKey, Identity};
 use sightline_meta::Meta;
 use sightline_ports::Clock;
-use sightline_types::{Cx, Event, EventOutcome, OperationName, Recorded, RequestId, Timestamp};
+use sightline_types::{
+    Caller, Cx, Event, EventOutcome, OperationName, Recorded, RequestId, Timestamp,
+};
 use sightline_wire::schema::Protocol;
 use sightline_wire::sigv2;
 use sightline_wire::sigv4::{Answer, Family, SecretKey, SigV4Error};
@@ -37,6 +40,7 @@ use crate::payload::{checked, fault_of};
 use crate::peer::Peer;
 use crate::probe::Probes;
 use crate::route::{self, Arrived, Routed, Target, header, protocol_of};
+use refused::{Refusals, Refused};
 
 /// Characters of a client's name that are kept.
 const USER_AGENT_CHARS_MAX: usize = 1_024;
@@ -56,6 +60,7 @@ pub struct FrontDoor {
     clock: Arc<dyn Clock>,
     limits: Limits,
     gate: Gate,
+    refusals: Refusals,
     probes: Probes,
     hosts: Hosts,
 }
@@ -76,6 +81,7 @@ impl FrontDoor {
             meta,
             clock,
             gate: Gate::new(&limits),
+            refusals: Refusals::default(),
             limits,
             probes,
             hosts,
@@ -164,14 +170,25 @@ impl FrontDoor {
         }
         let claim = match Claim::parse(&mut parts) {
             Ok(Some(claim)) => claim,
-            Ok(None) => return self.unsigned(&parts, &SigV4Error::Missing, &id),
-            Err(error) => return self.unsigned(&parts, &error, &id),
+            Ok(None) => return self.unsigned(&parts, SigV4Error::Missing, peer, id).await,
+            Err(error) => return self.unsigned(&parts, error, peer, id).await,
         };
         let protocol = protocol_of(&parts, claim.service());
         // The key comes first, so that nobody without one makes the server read a body.
         let key = match self.key_of(&claim) {
             Ok(key) => key,
-            Err(error) => return self.disbelieved(&error, &claim, protocol, peer, &id),
+            Err(error) => {
+                let refused = Refused {
+                    error,
+                    claim: Some(&claim),
+                    parts: &parts,
+                    protocol,
+                    operation: UNKNOWN_OPERATION,
+                    peer,
+                    id,
+                };
+                return self.disbelieved(refused).await;
+            }
         };
         let document_time = self.limits.document_time;
         let head = (parts, in_path_style.filter(|_| claim.service() == "s3"));
@@ -184,7 +201,18 @@ impl FrontDoor {
         exchange.asks_for(service, operation);
         let proof = match self.believe(&claim, &key, &routed) {
             Ok(proof) => proof,
-            Err(error) => return self.disbelieved(&error, &claim, routed.protocol, peer, &id),
+            Err(error) => {
+                let refused = Refused {
+                    error,
+                    claim: Some(&claim),
+                    parts: &routed.parts,
+                    protocol: routed.protocol,
+                    operation: operation_of(&routed.target),
+                    peer,
+                    id,
+                };
+                return self.disbelieved(refused).await;
+            }
         };
         // Only what is signed counts against a principal: nobody can use up another's share.
         match self.gate.admit(&key.caller.arn, self.clock.now()) {
@@ -195,31 +223,6 @@ impl FrontDoor {
             }
         }
         self.carry_out(routed, &key, &proof, peer, id).await
-    }
-
-    /// Answers a request whose signature does not hold.
-    fn disbelieved(
-        &self,
-        error: &SigV4Error,
-        claim: &Claim,
-        protocol: Protocol,
-        peer: &Peer,
-        id: &RequestId,
-    ) -> Response<Body> {
-        let (key, source) = (claim.access_key_id(), &peer.source);
-        // A claimed key is anyone's text, so line ends in it are escaped.
-        tracing::warn!(%error, ?key, %source, "a signature was refused");
-        let answer = answer_of(error, protocol);
-        self.metrics().signature_refused(answer.code);
-        encode_fault(protocol, None, fault_of(answer), id)
-    }
-
-    /// Answers a request that is not signed, or not readably so, in the protocol it seems to be.
-    fn unsigned(&self, parts: &Parts, error: &SigV4Error, id: &RequestId) -> Response<Body> {
-        let protocol = apparent_protocol(parts, matches!(error, SigV4Error::Version2(_)));
-        let answer = answer_of(error, protocol);
-        self.metrics().signature_refused(answer.code);
-        encode_fault(protocol, None, fault_of(answer), id)
     }
 
     /// The key that a claim names, if it exists and has not ended.
@@ -282,7 +285,7 @@ impl FrontDoor {
         if let Some(uri) = in_path_style {
             parts.uri = uri;
         }
-        let cx = self.context(&parts, key, peer, request_id);
+        let cx = self.context(&parts, key.caller.clone(), peer, request_id);
         let Target::Served(operations, operation) = target else {
             return self.refuse(&target, protocol, cx).await;
         };
@@ -325,19 +328,7 @@ impl FrontDoor {
             }
             Protocol::Query => Fault::new("InvalidAction", StatusCode::BAD_REQUEST, text),
         };
-        cx.operation = match target {
-            Target::Served(operations, operation) => OperationName {
-                source: operations.service().event_source,
-                name: operation.name,
-                read_only: operation.read_only,
-            },
-            Target::Unserved(service, unserved) => OperationName {
-                source: service.event_source,
-                name: unserved.name,
-                read_only: false,
-            },
-            Target::Foreign { .. } => UNKNOWN_OPERATION,
-        };
+        cx.operation = operation_of(target);
         cx.parameters = Some(Arc::new(json!({ "service": service, "operation": asked })));
         let outcome = EventOutcome::Failure {
             code: fault.code.clone(),
@@ -352,14 +343,14 @@ impl FrontDoor {
         encode_fault(protocol, None, fault, &cx.request_id)
     }
 
-    fn context(&self, parts: &Parts, key: &AccessKey, peer: &Peer, request_id: RequestId) -> Cx {
+    fn context(&self, parts: &Parts, caller: Caller, peer: &Peer, request_id: RequestId) -> Cx {
         let user_agent = header(parts, "user-agent").unwrap_or_default();
         Cx {
             request_id,
             received_at: self.clock.now(),
             account: self.identity.account().clone(),
             region: self.identity.region().clone(),
-            caller: key.caller.clone(),
+            caller,
             source: peer.source.to_string(),
             tls: peer.tls.clone(),
             user_agent: user_agent.chars().take(USER_AGENT_CHARS_MAX).collect(),
@@ -429,6 +420,23 @@ fn names_of(target: &Target<'_>) -> (&'static str, &'static str) {
         Target::Served(operations, operation) => (operations.service().name, operation.name),
         Target::Unserved(service, unserved) => (service.name, unserved.name),
         Target::Foreign { .. } => ("unknown", "unknown"),
+    }
+}
+
+/// The operation as activity names it.
+fn operation_of(target: &Target<'_>) -> OperationName {
+    match target {
+        Target::Served(operations, operation) => OperationName {
+            source: operations.service().event_source,
+            name: operation.name,
+            read_only: operation.read_only,
+        },
+        Target::Unserved(service, unserved) => OperationName {
+            source: service.event_source,
+            name: unserved.name,
+            read_only: false,
+        },
+        Target::Foreign { .. } => UNKNOWN_OPERATION,
     }
 }
 

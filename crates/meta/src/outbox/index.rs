@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use sha2::{Digest as _, Sha256};
 use sightline_types::Timestamp;
 
-use super::chain::{blocks, head, pruned};
+use super::chain::{BLOCK_EVENTS_MAX, blocks, head, pruned};
 use super::lookup::{Attribute, Facts};
 use crate::{Meta, MetaError, Reader, Tx, params};
 
@@ -32,6 +32,8 @@ const PRUNED_RUNS_MAX: u32 = 32;
 const SMALL: i64 = 0;
 const LARGE: i64 = 1;
 
+const SPAN: &str = "SELECT min(first_seq), max(last_seq) FROM event_blocks
+    WHERE last_seq >= $1 AND last_seq < $2 AND at_max >= $3 AND at_min <= $4";
 const END: &str = "SELECT coalesce(max(last_seq), 0) FROM event_runs";
 const RUNS: &str = "SELECT level, first_seq, last_seq, at_min, at_max FROM event_runs
     WHERE first_seq < $1 AND at_max >= $2 AND at_min <= $3 ORDER BY first_seq DESC";
@@ -114,6 +116,27 @@ fn read_run(row: &crate::Row<'_>) -> Result<Run, MetaError> {
 }
 
 impl Run {
+    /// The first and the last event of the run that may lie between two times; `None` if none
+    /// does. Without its blocks' records, so that a run is looked through in milliseconds.
+    pub(super) fn span(
+        &self,
+        reader: &Reader<'_>,
+        from: Timestamp,
+        until: i64,
+    ) -> Result<Option<(i64, i64)>, MetaError> {
+        if from <= self.at_min && self.at_max.millis() <= until {
+            return Ok(Some((self.first_seq, self.last_seq)));
+        }
+        let end = self.last_seq.saturating_add(BLOCK_EVENTS_MAX);
+        let range = params![self.first_seq, end, from, until];
+        let found: Option<(Option<i64>, Option<i64>)> =
+            reader.query_one(SPAN, range, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (first, last) = found.unwrap_or_default();
+        Ok(first
+            .zip(last)
+            .map(|(first, last)| (first.max(self.first_seq), last.min(self.last_seq))))
+    }
+
     /// The next page's events with `term` before `high`, the newest first, and where to go on;
     /// without that, there are no more.
     pub(super) fn events(

@@ -96,7 +96,7 @@ fn counted(reader: &Reader<'_>, wanted: &Lookup) -> Result<(Page<Recorded>, usiz
             search.scan(reader, seq, seq.saturating_add(1))?;
         }
         Some(attribute) => search.seek(reader, attribute)?,
-        None => search.scan(reader, 0, i64::MAX)?,
+        None => search.sweep(reader)?,
     }
     let mut items = std::mem::take(&mut search.found);
     let more = limit < items.len();
@@ -148,17 +148,49 @@ impl<'w> Search<'w> {
         self.scan(reader, end.saturating_add(1), high)?;
         let term = index::term(attribute);
         for run in index::runs(reader, high, self.from, self.until_millis())? {
-            let mut next = Some(high.min(run.last_seq.saturating_add(1)));
+            let Some((low, end)) = self.span(reader, &run)? else {
+                continue;
+            };
+            let mut next = Some(high.min(end.saturating_add(1)));
             while let Some(high) = next.filter(|_| self.found.len() < self.enough) {
                 let (events, older) = run.events(reader, term, high)?;
                 self.rows += 1;
-                for seq in events {
-                    self.look_at(reader, seq)?;
+                for seq in events.iter().filter(|seq| low <= **seq) {
+                    self.look_at(reader, *seq)?;
                 }
-                next = older;
+                next = older.filter(|oldest| low < *oldest);
             }
         }
         Ok(())
+    }
+
+    /// Looks at every event between two times, run by run, so that those of other times are
+    /// passed over.
+    fn sweep(&mut self, reader: &Reader<'_>) -> Result<(), MetaError> {
+        let high = self.wanted.before_seq.unwrap_or(i64::MAX);
+        let end = index::end(reader)?;
+        self.scan(reader, end.saturating_add(1), high)?;
+        for run in index::runs(reader, high, self.from, self.until_millis())? {
+            if self.enough <= self.found.len() {
+                break;
+            }
+            if let Some((low, end)) = self.span(reader, &run)? {
+                self.scan(reader, low, end.saturating_add(1))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn span(
+        &mut self,
+        reader: &Reader<'_>,
+        run: &index::Run,
+    ) -> Result<Option<(i64, i64)>, MetaError> {
+        if self.enough <= self.found.len() {
+            return Ok(None);
+        }
+        self.rows += 1;
+        run.span(reader, self.from, self.until_millis())
     }
 
     fn look_at(&mut self, reader: &Reader<'_>, seq: i64) -> Result<(), MetaError> {

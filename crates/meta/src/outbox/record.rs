@@ -282,8 +282,15 @@ struct UserIdentity<'a> {
 }
 
 impl<'a> UserIdentity<'a> {
-    /// What an ARN ends with says what kind of principal it names; services have none.
+    /// What an ARN ends with says what kind of principal it names; services have none, and where
+    /// there is no name either, nobody is proven to have asked.
     fn of(caller: &'a Caller, account: &'a AccountId) -> Self {
+        if caller.arn.is_empty() && caller.user_name.is_empty() {
+            return Self {
+                kind: "Unknown",
+                ..Self::default()
+            };
+        }
         if caller.arn.is_empty() {
             return Self {
                 kind: "AWSService",

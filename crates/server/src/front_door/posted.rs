@@ -8,15 +8,23 @@ use http::{Response, StatusCode};
 use sightline_api::{Body, Fault, Operations, Request, encode_fault};
 use sightline_api_s3::POST_OBJECT;
 use sightline_identity::AccessKey;
-use sightline_types::RequestId;
+use sightline_types::{OperationName, RequestId};
 use sightline_wire::schema::Protocol;
 use sightline_wire::sigv4::{SecretKey, SigV4Error};
 
 use super::FrontDoor;
+use super::refused::Refused;
 use crate::claim::Claim;
 use crate::exchange::Exchange;
 use crate::form::{self, Posted, Wish};
 use crate::peer::Peer;
+
+/// What a form asks for, as activity names it.
+const UPLOAD: OperationName = OperationName {
+    source: "s3.amazonaws.com",
+    name: POST_OBJECT.name,
+    read_only: false,
+};
 
 impl FrontDoor {
     /// Writes the object that a form uploads, once its policy is believed and allows it.
@@ -29,7 +37,8 @@ impl FrontDoor {
         exchange: &mut Exchange,
     ) -> Response<Body> {
         let protocol = Protocol::RestXml;
-        let refuse = |fault| encode_fault(protocol, None, fault, &id);
+        let refused_id = id.clone();
+        let refuse = |fault| encode_fault(protocol, None, fault, &refused_id);
         exchange.asks_for("s3", POST_OBJECT.name);
         let posted = match form::read(&parts, body, self.limits.document_time).await {
             Ok(posted) => posted,
@@ -37,12 +46,23 @@ impl FrontDoor {
         };
         let presented = match posted.form.presented() {
             Ok(presented) => presented,
-            Err(error) => return self.unsigned(&parts, &error, &id),
+            Err(error) => return self.unsigned(&parts, error, peer, id).await,
         };
         let (policy, claim) = (presented.policy(), Claim::Form(presented));
         let key = match self.believe_form(&claim, &parts) {
             Ok(key) => key,
-            Err(error) => return self.disbelieved(&error, &claim, protocol, peer, &id),
+            Err(error) => {
+                let refused = Refused {
+                    error,
+                    claim: Some(&claim),
+                    parts: &parts,
+                    protocol,
+                    operation: UPLOAD,
+                    peer,
+                    id,
+                };
+                return self.disbelieved(refused).await;
+            }
         };
         match self.gate.admit(&key.caller.arn, self.clock.now()) {
             Ok(place) => exchange.is_of(&key.caller.arn, place),
@@ -72,7 +92,7 @@ impl FrontDoor {
             Ok(write) => write,
             Err(fault) => return refuse(fault),
         };
-        let cx = self.context(&parts, &key, peer, id);
+        let cx = self.context(&parts, key.caller.clone(), peer, id);
         let request = Request {
             operation: &POST_OBJECT,
             protocol,

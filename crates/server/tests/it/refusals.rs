@@ -239,3 +239,44 @@ async fn the_operator_is_answered_without_a_key() {
         .await;
     assert_eq!(answer.status, 403);
 }
+
+#[tokio::test]
+async fn refused_signatures_are_on_record_as_nobodys_and_so_many_a_minute() {
+    let world = World::new().await;
+    let wrong = || {
+        let mut parts = world.signed(&list_jobs(), world.root());
+        let text = parts.headers["authorization"].to_str().unwrap().to_owned();
+        let changed = text.replace("Signature=", "Signature=0");
+        let headers = &mut parts.headers;
+        headers.insert("authorization", changed[..text.len()].parse().unwrap());
+        parts
+    };
+    for _ in 0..25 {
+        let answer = world.send(wrong(), list_jobs().body).await;
+        assert_eq!(answer.code(), "InvalidSignatureException");
+    }
+    let events = world.events("ListTrainingJobs").await;
+    assert_eq!(events.len(), 10);
+    for event in &events {
+        assert_eq!(event["errorCode"], "InvalidSignatureException");
+        assert_eq!(event["userIdentity"], json!({ "type": "Unknown" }));
+        let parameters = &event["requestParameters"];
+        assert_eq!(parameters["claimedAccessKeyId"], json!(world.root().id));
+        assert_eq!(parameters["similarRefusalsNotRecorded"], 0);
+    }
+    world.clock.advance(Duration::from_secs(60));
+    world.send(wrong(), list_jobs().body).await;
+    let events = world.events("ListTrainingJobs").await;
+    assert_eq!(events.len(), 11);
+    assert_eq!(
+        events[0]["requestParameters"]["similarRefusalsNotRecorded"],
+        15
+    );
+    // One that is not signed at all is another reason, with a bound of its own.
+    world.ask_unsigned(list_buckets()).await;
+    let events = world.events("UnknownOperation").await;
+    assert_eq!(
+        (events.len(), &events[0]["errorCode"]),
+        (1, &json!("AccessDenied"))
+    );
+}

@@ -96,16 +96,104 @@ async fn paging_through_an_index_finds_what_looking_at_each_event_finds() {
     }
 }
 
+/// Rows of a lookup beside those of the events on its page: one of each of three large runs and
+/// fifteen small ones, the span of each, and the events that no run covers.
+const ROWS_MAX: usize = 2 * (3 + 15) + 40;
+
 #[tokio::test]
 async fn a_lookup_reads_few_rows_however_many_events_there_are() {
-    let count = 75_000;
+    let count = 200_000;
     let (_dir, meta) = store_of(count).await;
-    for number in [5, 60_000, 74_000] {
-        let (seqs, _, rows) = read(&meta, by(Attribute::ResourceName(number.to_string()))).await;
-        assert_eq!(seqs, [number]);
-        // A large run, two small ones, the block of the event, and the tail that has no run.
-        assert!(rows <= 5 + 40, "{rows} rows for {number}");
+    for number in [5, 60_000, 199_000] {
+        let name = number.to_string();
+        let arn = format!("arn:aws:x:::thing/{number}");
+        for attribute in [Attribute::ResourceName(name), Attribute::ResourceName(arn)] {
+            let (seqs, _, rows) = read(&meta, by(attribute)).await;
+            assert_eq!(seqs, [number]);
+            assert!(rows <= ROWS_MAX, "{rows} rows for {number}");
+        }
+        let id = id_of(&meta, number).await;
+        let (seqs, _, rows) = read(&meta, by(Attribute::Id(id))).await;
+        assert_eq!((seqs, rows), (vec![number], 1));
     }
-    let (seqs, _, rows) = read(&meta, by(Attribute::UserName("nobody".to_owned()))).await;
-    assert!(seqs.is_empty() && rows <= 45, "{rows} rows");
+    for attribute in [
+        Attribute::Name("Verb1".to_owned()),
+        Attribute::ReadOnly(true),
+        Attribute::Source("s".to_owned()),
+        Attribute::UserName("person-3".to_owned()),
+        Attribute::AccessKeyId("AKIA".to_owned()),
+        Attribute::ResourceKind("T".to_owned()),
+    ] {
+        // A page of the newest, one of the middle, and one between two times long ago.
+        let all = by(attribute.clone());
+        let middle = Lookup {
+            before_seq: Some(100_000),
+            ..all.clone()
+        };
+        let (from, until) = (
+            Timestamp::from_millis(70_000_000),
+            Timestamp::from_millis(70_500_000),
+        );
+        let timed = Lookup {
+            from: Some(from),
+            until: Some(until),
+            ..all.clone()
+        };
+        for wanted in [all, middle, timed] {
+            let (seqs, token, rows) = read(&meta, wanted.clone()).await;
+            assert_eq!((seqs.len(), token.is_some()), (50, true), "{wanted:?}");
+            assert!(rows <= ROWS_MAX + 51, "{rows} rows for {wanted:?}");
+        }
+    }
+    for attribute in [
+        Attribute::Name("Nothing".to_owned()),
+        Attribute::ReadOnly(false),
+        Attribute::UserName("nobody".to_owned()),
+        Attribute::AccessKeyId("AKIB".to_owned()),
+        Attribute::ResourceKind("U".to_owned()),
+        Attribute::Source("t".to_owned()),
+    ] {
+        let (seqs, _, rows) = read(&meta, by(attribute)).await;
+        assert!(seqs.is_empty() && rows <= ROWS_MAX, "{rows} rows");
+    }
+    spans_of_time_are_found(&meta, count).await;
+}
+
+async fn spans_of_time_are_found(meta: &Meta, count: i64) {
+    for (from, until) in [
+        (500, 520),
+        (70_000, 70_020),
+        (199_990, 199_999),
+        (300_000, 400_000),
+    ] {
+        let wanted = Lookup {
+            attribute: None,
+            from: Some(Timestamp::from_millis(from * 1000)),
+            until: Some(Timestamp::from_millis(until * 1000)),
+            before_seq: None,
+            limit: 50,
+        };
+        let (seqs, _, rows) = read(meta, wanted).await;
+        let expected: Vec<i64> = (from..=until.min(count))
+            .rev()
+            .filter(|n| *n <= count)
+            .collect();
+        assert_eq!(seqs, if count < from { Vec::new() } else { expected });
+        assert!(rows <= 20, "{rows} rows from {from} until {until}");
+    }
+}
+
+async fn id_of(meta: &Meta, seq: i64) -> String {
+    let wanted = Lookup {
+        attribute: None,
+        before_seq: Some(seq + 1),
+        limit: 1,
+        from: None,
+        until: None,
+    };
+    let page = meta
+        .read(move |reader| lookup(reader, &wanted))
+        .await
+        .unwrap();
+    page.items[0].id.clone()
 }
