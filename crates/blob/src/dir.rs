@@ -139,6 +139,25 @@ impl DirBlobStore {
             .unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
             .map_err(|source| BlobError::Store { action, source })
     }
+
+    /// Writes one batch more, and has the disk begin with much that is written.
+    async fn append(&self, mut stage: Stage, batch: Batch) -> Result<Stage, BlobError> {
+        let writing = self.blocking(WRITE, move |folders| {
+            stage.write(folders, batch)?;
+            Ok(stage)
+        });
+        stage = writing.await?;
+        stage.flush_some().await.map_err(unwritten)?;
+        Ok(stage)
+    }
+}
+
+/// What is done when a blob is written.
+const WRITE: &str = "write a blob";
+
+fn unwritten(source: io::Error) -> BlobError {
+    let action = WRITE;
+    BlobError::Store { action, source }
 }
 
 #[async_trait]
@@ -147,17 +166,15 @@ impl BlobStore for DirBlobStore {
         let mut batch = Batch::gather(&mut bytes).await.map_err(BlobError::Source)?;
         let mut stage = Stage::new(id.clone());
         while !batch.is_last() {
-            let writing = self.blocking("write a blob", move |folders| {
-                stage.write(folders, batch)?;
-                Ok(stage)
-            });
+            let writing = self.append(stage, batch);
             // The next bytes are fetched while these are written. Both are awaited before either
             // is judged, so that after a failure nothing goes on behind the caller's back.
             let (written, next) = future::join(writing, Batch::gather(&mut bytes)).await;
             stage = written?;
             batch = next.map_err(BlobError::Source)?;
         }
-        self.blocking("write a blob", move |folders| {
+        stage.flushed().await.map_err(unwritten)?;
+        self.blocking(WRITE, move |folders| {
             stage.write(folders, batch)?;
             stage.publish()
         })

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use futures_util::{Stream, StreamExt};
+use rustix::fs::Advice;
 use sightline_ports::ByteRange;
 use tokio::task::JoinHandle;
 
@@ -35,6 +36,13 @@ pub(crate) fn start(file: OwnedFd, range: ByteRange) -> io::Result<Reading> {
         end: range.end.min(size),
     };
     let (now, rest) = cut(whole);
+    if rest.start < rest.end {
+        // The system then reads further ahead. That it cannot is no reason not to read.
+        let told = rustix::fs::fadvise(&file, whole.start, None, Advice::Sequential);
+        if let Err(errno) = told {
+            tracing::debug!(%errno, "a blob is read without advice");
+        }
+    }
     let first = read(&file, now)?;
     Ok(Reading {
         file: Arc::new(file),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use sightline_ports::{BlobId, BlobStream};
+use tokio::task::JoinHandle;
 
 use crate::dir::Folders;
 
@@ -16,6 +17,10 @@ const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Pieces held before a batch goes out, so that a sender of tiny pieces cannot make us hold many.
 const BATCH_PIECES: usize = 256;
+
+/// Bytes after which the disk begins to take them, while those after them arrive. Left to itself
+/// the system would begin when the blob is whole, and the sender would wait for all of it.
+const FLUSH_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Consecutive pieces of the incoming bytes.
 pub(crate) struct Batch {
@@ -52,12 +57,14 @@ pub(crate) struct Stage {
     id: BlobId,
     open: Option<Open>,
     size: u64,
+    unflushed: u64,
+    flush: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// The file behind a stage, and the folders it moves between.
 struct Open {
     folders: Arc<Folders>,
-    file: File,
+    file: Arc<File>,
 }
 
 impl Stage {
@@ -67,6 +74,8 @@ impl Stage {
             id,
             open: None,
             size: 0,
+            unflushed: 0,
+            flush: None,
         }
     }
 
@@ -78,16 +87,39 @@ impl Stage {
             let file = rustix::fs::openat(&folders.tmp, self.id.as_str(), flags, mode)?;
             self.open = Some(Open {
                 folders: Arc::clone(folders),
-                file: file.into(),
+                file: Arc::new(file.into()),
             });
         }
         if let Some(open) = &mut self.open {
             for piece in batch.pieces {
-                open.file.write_all(&piece)?;
+                (&*open.file).write_all(&piece)?;
                 self.size += piece.len() as u64;
+                self.unflushed += piece.len() as u64;
             }
         }
         Ok(())
+    }
+
+    /// Lets the disk begin with what is written, if that is much. Waits for the flush before it,
+    /// so that a slow disk holds up the sender and not the memory.
+    pub(crate) async fn flush_some(&mut self) -> io::Result<()> {
+        let Some(open) = self.open.as_ref().filter(|_| FLUSH_BYTES <= self.unflushed) else {
+            return Ok(());
+        };
+        let file = Arc::clone(&open.file);
+        self.flushed().await?;
+        self.unflushed = 0;
+        self.flush = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// Waits for the flush under way. Its failure must be heard here: the system tells each failure
+    /// once, so that the flush of the whole would not know of it.
+    pub(crate) async fn flushed(&mut self) -> io::Result<()> {
+        match self.flush.take() {
+            Some(flush) => flush.await.map_err(io::Error::other)?,
+            None => Ok(()),
+        }
     }
 
     /// Makes the blob durable and visible, and gives its size.

@@ -260,11 +260,6 @@ impl Hasher {
         self.size += bytes.len() as u64;
     }
 
-    /// The bytes seen so far.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
     pub(crate) fn finish(self) -> Digests {
         let checksum = self.checksum.map(|running| Checksum {
             algorithm: running.algorithm,

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use sightline_ports::BlobStream;
+use tokio::task::JoinHandle;
 
 use crate::PayloadError;
 use crate::checksum::{Algorithm, Checksum, Digests, Hasher};
@@ -14,8 +15,14 @@ use crate::checksum::{Algorithm, Checksum, Digests, Hasher};
 /// Bytes that one request may store, as S3 has it.
 pub const PAYLOAD_BYTES_MAX: u64 = 5 << 30;
 
-/// Pieces up to this size are hashed where they arrive; a trip to another thread costs more.
+/// So few bytes are hashed where they end; a trip to another thread costs more.
 const INLINE_BYTES: usize = 16 * 1024;
+
+/// Bytes hashed by one trip to another thread, while those after them arrive and are passed on.
+const BATCH_BYTES: usize = 512 * 1024;
+
+/// Pieces in such a batch, so that a sender of tiny pieces cannot make us hold many.
+const BATCH_PIECES: usize = 256;
 
 /// Bytes read from a file at once.
 const FILE_PIECE_BYTES: u64 = 256 * 1024;
@@ -107,11 +114,12 @@ impl Payload {
     /// The bytes as a stream that fails unless they are what is declared, and the place in which
     /// their digests appear once it has ended. `wanted` is computed if no checksum is declared.
     pub(crate) fn checked(self, wanted: Option<Algorithm>) -> (BlobStream, Arc<OnceLock<Digests>>) {
-        let hasher = Box::new(Hasher::new(self.algorithm().or(wanted)));
+        let hashing = Hashing::new(self.algorithm().or(wanted));
         let digests = Arc::new(OnceLock::new());
         let check = Check {
             payload: self,
-            hasher,
+            hashing,
+            size: 0,
             digests: Arc::clone(&digests),
         };
         (stream::try_unfold(check, Check::step).boxed(), digests)
@@ -141,46 +149,42 @@ pub fn verify(
 /// A payload being passed on and hashed.
 struct Check {
     payload: Payload,
-    hasher: Box<Hasher>,
+    hashing: Hashing,
+    size: u64,
     digests: Arc<OnceLock<Digests>>,
 }
 
 impl Check {
     async fn step(mut self) -> io::Result<Option<(Bytes, Self)>> {
         let Some(piece) = self.payload.bytes.next().await.transpose()? else {
-            self.finish().map_err(io::Error::other)?;
+            let hasher = self.hashing.end().await?;
+            Self::finish(self.payload, hasher.finish(), &self.digests).map_err(io::Error::other)?;
             return Ok(None);
         };
-        let size = self.hasher.size().saturating_add(piece.len() as u64);
-        if PAYLOAD_BYTES_MAX < size {
+        self.size = self.size.saturating_add(piece.len() as u64);
+        if PAYLOAD_BYTES_MAX < self.size {
             return Err(io::Error::other(PayloadError::TooLarge {
                 max: PAYLOAD_BYTES_MAX,
             }));
         }
-        if piece.len() <= INLINE_BYTES {
-            self.hasher.update(&piece);
-            return Ok(Some((piece, self)));
-        }
-        let (mut hasher, bytes) = (self.hasher, piece.clone());
-        let hashed = tokio::task::spawn_blocking(move || {
-            hasher.update(&bytes);
-            hasher
-        });
-        self.hasher = hashed.await.map_err(io::Error::other)?;
+        self.hashing = self.hashing.update(piece.clone()).await?;
         Ok(Some((piece, self)))
     }
 
-    fn finish(self) -> Result<(), PayloadError> {
-        let digests = self.hasher.finish();
-        if let Some(declared) = self.payload.length
+    fn finish(
+        payload: Payload,
+        digests: Digests,
+        place: &OnceLock<Digests>,
+    ) -> Result<(), PayloadError> {
+        if let Some(declared) = payload.length
             && declared != digests.size
         {
             return Err(PayloadError::Length { declared });
         }
-        if self.payload.md5.is_some_and(|md5| md5 != digests.md5) {
+        if payload.md5.is_some_and(|md5| md5 != digests.md5) {
             return Err(PayloadError::Md5);
         }
-        let declared = match self.payload.checksum {
+        let declared = match payload.checksum {
             Declared::Nothing => None,
             Declared::Value(checksum) => Some(checksum),
             Declared::Trailing(algorithm, trailer) => {
@@ -193,7 +197,75 @@ impl Check {
         {
             return Err(PayloadError::Checksum(declared.algorithm()));
         }
-        self.digests.get_or_init(|| digests);
+        place.get_or_init(|| digests);
         Ok(())
     }
+}
+
+/// Bytes being hashed beside their way on, a batch behind it.
+struct Hashing {
+    hasher: Hashes,
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+}
+
+/// Where the hasher is.
+enum Hashes {
+    AtHand(Box<Hasher>),
+    OnAnotherThread(JoinHandle<Box<Hasher>>),
+}
+
+impl Hashing {
+    fn new(algorithm: Option<Algorithm>) -> Self {
+        Self {
+            hasher: Hashes::AtHand(Box::new(Hasher::new(algorithm))),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
+
+    /// Takes one more piece, and where that completes a batch waits for the one before.
+    async fn update(mut self, piece: Bytes) -> io::Result<Self> {
+        self.waiting_bytes = self.waiting_bytes.saturating_add(piece.len());
+        self.waiting.push(piece);
+        if self.waiting_bytes < BATCH_BYTES && self.waiting.len() < BATCH_PIECES {
+            return Ok(self);
+        }
+        self.send().await
+    }
+
+    /// Has what waits hashed on another thread.
+    async fn send(self) -> io::Result<Self> {
+        let hasher = self.hasher.at_hand().await?;
+        let pieces = self.waiting;
+        let task = tokio::task::spawn_blocking(move || updated(hasher, &pieces));
+        Ok(Self {
+            hasher: Hashes::OnAnotherThread(task),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        })
+    }
+
+    /// The hasher of all pieces.
+    async fn end(mut self) -> io::Result<Box<Hasher>> {
+        if INLINE_BYTES < self.waiting_bytes {
+            self = self.send().await?;
+        }
+        let hasher = self.hasher.at_hand().await?;
+        Ok(updated(hasher, &self.waiting))
+    }
+}
+
+impl Hashes {
+    async fn at_hand(self) -> io::Result<Box<Hasher>> {
+        match self {
+            Self::AtHand(hasher) => Ok(hasher),
+            Self::OnAnotherThread(task) => task.await.map_err(io::Error::other),
+        }
+    }
+}
+
+fn updated(mut hasher: Box<Hasher>, pieces: &[Bytes]) -> Box<Hasher> {
+    pieces.iter().for_each(|piece| hasher.update(piece));
+    hasher
 }
