@@ -24,12 +24,21 @@ RUNS = 3
 SMALL_BYTES = 4096
 # So few that even the slowest server has put each of them once before they are read.
 SMALL_KEYS = 500
+SMALL_GOALS = {"PUT": "3,000, durable,", "GET": "10,000"}
 CONNECTIONS = 64
-LOAD_S = 5
-LARGE_BYTES = 1 << 30
+LOAD_S = 4
+LARGE_BYTES = int(os.environ.get("SIGHTLINE_BENCH_LARGE_MIB", 1024)) << 20
 PIECE_BYTES = 1 << 20
 LISTED_KEYS = 1_000_000
 PAGES = 30
+
+
+def amount(count):
+    """A number of bytes in the largest unit of which it is a whole number."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count % 1024 or unit == "GiB":
+            return "%d %s" % (count, unit)
+        count //= 1024
 
 
 def figure(name, unit, values, ours=None, higher_is_better=True):
@@ -39,7 +48,7 @@ def figure(name, unit, values, ours=None, higher_is_better=True):
         name, median, unit, min(values), max(values), len(values))
     if ours is not None and median:
         ratio = ours / median if higher_is_better else median / ours
-        text += "   ours is %.2f times this" % ratio
+        text += "   ours is %.2f times as good" % ratio
     print(text, flush=True)
     return median
 
@@ -47,8 +56,9 @@ def figure(name, unit, values, ours=None, higher_is_better=True):
 def compare(what, unit, values, higher_is_better=True):
     """Prints the figures of all servers under one name; ours comes first in `values`."""
     ours = None
+    print("\n%s" % what, flush=True)
     for name, measured in values.items():
-        median = figure("%s: %s" % (what, name), unit, measured, ours, higher_is_better)
+        median = figure("    %s" % name, unit, measured, ours, higher_is_better)
         ours = median if ours is None else ours
 
 
@@ -79,8 +89,9 @@ def small(servers):
                 rates[method].setdefault(server.name, []).append(rate)
                 waits[method].setdefault(server.name, []).append(late)
     for method in ("PUT", "GET"):
-        what = "%s of 4 KiB, %d connections" % (method, CONNECTIONS)
-        compare(what, "/s", rates[method])
+        what = "%s of %s, %d connections" % (method, amount(SMALL_BYTES), CONNECTIONS)
+        goal = "goal: %s /s on two processors" % SMALL_GOALS[method]
+        compare("%s; %s" % (what, goal), "/s", rates[method])
         compare("the same, 99th of 100 waits", "ms", waits[method], higher_is_better=False)
 
 
@@ -131,7 +142,7 @@ def read_by_cat(file):
 
 
 def large(servers, folder):
-    """One request of 1 GiB each way, beside what the disk gives to dd and cat."""
+    """One large request each way, beside what the disk gives to dd and cat."""
     file = folder / "large"
     with file.open("wb") as opened:
         for _ in range(LARGE_BYTES // PIECE_BYTES):
@@ -153,8 +164,9 @@ def large(servers, folder):
         evict(file)
         gets.setdefault("the disk, by cat", []).append(timed(read_by_cat, file))
         (folder / "large.copy").unlink()
-    compare("PUT of 1 GiB", "MiB/s", puts)
-    compare("GET of 1 GiB; ours and the disk's uncached", "MiB/s", gets)
+    size, goal = amount(LARGE_BYTES), "goal: 0.8 times the disk"
+    compare("PUT of %s; %s" % (size, goal), "MiB/s", puts)
+    compare("GET of %s; ours and the disk's uncached; %s" % (size, goal), "MiB/s", gets)
     return file
 
 
@@ -169,8 +181,8 @@ def transfer(servers, file):
             downs.setdefault(server.name, []).append(
                 timed(lambda: server.s3.download_file("bench", "parts", down)))
             os.unlink(down)
-    compare("boto3 upload_file of 1 GiB", "MiB/s", ups)
-    compare("boto3 download_file of 1 GiB", "MiB/s", downs)
+    compare("boto3 upload_file of %s" % amount(LARGE_BYTES), "MiB/s", ups)
+    compare("boto3 download_file of %s" % amount(LARGE_BYTES), "MiB/s", downs)
 
 
 def fill(data_dir):
@@ -204,18 +216,20 @@ def listing(server):
 
     pages = [page(StartAfter="list/%03d/" % (number * 33)) for number in range(PAGES)]
     assert all(text.count(b"<Key>") == 1000 for _, text in pages)
-    figure("a page of 1,000 keys among 1,000,000", "ms", [took for took, _ in pages])
+    print("\nlists", flush=True)
+    figure("    a page of 1,000 keys among {:,}".format(LISTED_KEYS), "ms", [took for took, _ in pages])
     folders = [page(Prefix="list/", Delimiter="/") for _ in range(PAGES)]
     assert all(text.count(b"<CommonPrefixes>") == 1000 for _, text in folders)
-    figure("1,000 folders of 1,000 keys each, by delimiter", "ms", [took for took, _ in folders])
+    folder = "{:,} keys each, by delimiter".format(LISTED_KEYS // 1000)
+    figure("    1,000 folders of %s" % folder, "ms", [took for took, _ in folders])
 
 
 def main(folder):
     servers = start_all(folder)
     try:
-        compare("start to first answer", "ms",
-                {server.name: [1000 * server.start_s] for server in servers}, False)
-        compare("resident memory, idle", "MiB",
+        compare("start to first answer; goal: less than 100 ms", "ms",
+                {server.name: [1000 * took for took in server.starts_s] for server in servers}, False)
+        compare("resident memory, idle; goal: less than 64 MiB", "MiB",
                 {server.name: [server.rss_mib] for server in servers}, False)
         small(servers)
         transfer(servers, large(servers, folder))

@@ -15,21 +15,22 @@ import boto3
 from botocore.config import Config
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "e2e"))
-from running import BINARY, Server  # noqa: E402
+from running import BINARY, Server, clean_environment  # noqa: E402
 
 CACHE = pathlib.Path(os.environ["SIGHTLINE_BENCH_CACHE"])
 KEY, SECRET = "AKIABENCHBENCHBENCH1", "bench-secret-bench-secret-bench-secret-1"
 START_LIMIT_S = 60
+STARTS = 3
 
 
 class Peer:
-    """A running server with a bucket for the measurements. `start` gives the time it answers."""
+    """A running server with a bucket for the measurements."""
 
     def __init__(self, name, folder):
         self.name, self.folder = name, folder
         folder.mkdir(parents=True)
-        started = time.monotonic()
-        self.start_s = self.start() - started
+        self.starts_s = [self.time_to_start(folder / ("start-%d" % run)) for run in range(STARTS)]
+        self.start()
         self.rss_mib = resident_mib(self.pid)
         self.s3 = boto3.client(
             "s3", endpoint_url=self.url, region_name="us-east-1",
@@ -37,6 +38,21 @@ class Peer:
             config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
         )
         self.s3.create_bucket(Bucket="bench")
+
+    def time_to_start(self, folder):
+        """Seconds from the command to the first answer of a server that has nothing yet."""
+        folder.mkdir()
+        port = free_port()
+        with (folder / "log").open("wb") as log:
+            started = time.monotonic()
+            process = subprocess.Popen(
+                self.command(port, folder), stdout=log, stderr=log, cwd=folder,
+                env=clean_environment())
+            try:
+                wait_for_answer("http://127.0.0.1:%d" % port, process, self.name)
+                return time.monotonic() - started
+            finally:
+                end(process)
 
     def targets(self, operation, keys, **parameters):
         """Presigned paths, so that the load generator need not sign."""
@@ -53,26 +69,20 @@ class Peer:
         return host, int(port)
 
 
-class Ours(Server):
-    """Remembers when it listened, before the client's environment is asked for."""
-
-    def _environment(self):
-        self.listens_at = time.monotonic()
-        return super()._environment()
-
-
 class Sightline(Peer):
     """Ours."""
 
     def __init__(self, folder):
         super().__init__("sightline", folder)
 
+    def command(self, port, folder):
+        return [BINARY, "serve", "--listen", "127.0.0.1:%d" % port, "--data-dir", folder / "data"]
+
     def start(self):
-        self.server = Ours(self.folder / "data").start()
+        self.server = Server(self.folder / "data").start()
         self.url, self.pid = self.server.url, self.server.process.pid
         self.key = self.server.variables["AWS_ACCESS_KEY_ID"]
         self.secret = self.server.variables["AWS_SECRET_ACCESS_KEY"]
-        return self.server.listens_at
 
     def restart_after(self, work):
         """Runs `work` on the data while no server holds it."""
@@ -97,31 +107,19 @@ class Other(Peer):
     key, secret = KEY, SECRET
 
     def start(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = "http://127.0.0.1:%d" % port
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                self.command(port), stdout=log, stderr=log, cwd=self.folder)
+                self.command(port, self.folder), stdout=log, stderr=log, cwd=self.folder)
         self.pid = self.process.pid
-        deadline = time.monotonic() + START_LIMIT_S
-        while not answers(self.url):
-            assert self.process.poll() is None, "%s ended; see %s" % (self.name, self.folder)
-            assert time.monotonic() < deadline, "%s does not answer" % self.name
-            time.sleep(0.002)
-        return time.monotonic()
+        wait_for_answer(self.url, self.process, self.name)
 
     def large_files(self):
         return []
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
 
 class Moto(Other):
@@ -130,7 +128,7 @@ class Moto(Other):
     def __init__(self, folder):
         super().__init__("moto_server", folder)
 
-    def command(self, port):
+    def command(self, port, folder):
         return [CACHE / "moto" / "bin" / "moto_server", "-p", str(port)]
 
 
@@ -140,13 +138,36 @@ class S3sFs(Other):
     def __init__(self, folder):
         super().__init__("s3s-fs", folder)
 
-    def command(self, port):
-        root = self.folder / "root"
+    def command(self, port, folder):
+        root = folder / "root"
         root.mkdir()
         return [
             CACHE / "s3s-fs" / "bin" / "s3s-fs", "--host", "127.0.0.1", "--port", str(port),
             "--access-key", KEY, "--secret-key", SECRET, root,
         ]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_answer(url, process, name):
+    deadline = time.monotonic() + START_LIMIT_S
+    while not answers(url):
+        assert process.poll() is None, "%s ended at start" % name
+        assert time.monotonic() < deadline, "%s does not answer" % name
+        time.sleep(0.002)
+
+
+def end(process):
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def answers(url):

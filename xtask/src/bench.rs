@@ -114,7 +114,7 @@ fn kernels() -> Result<()> {
         }
         let package = format!("sightline-{}", folder.file_name().to_string_lossy());
         let mut command = Command::new("cargo");
-        command.args(["bench", "--quiet", "--benches", "--package", &package]);
+        command.args(["bench", "--quiet", "--bench", "*", "--package", &package]);
         let status = command.current_dir(machine::root()).status()?;
         if !status.success() {
             bail!("the benches of {package} ended with {status}");

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -16,6 +17,10 @@ use tokio::task::JoinHandle;
 /// Bytes read at once: enough that the hop between threads is cheap, little enough that a
 /// thousand slow receivers, who hold two pieces each, do not fill the memory.
 const PIECE_BYTES: u64 = 256 * 1024;
+
+/// Bytes that the system is asked to fetch before they are read, in one step: so many in flight
+/// keep a disk busy while pieces go out. They are the system's memory and not ours.
+const AHEAD_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A blob being read, with its first piece at hand.
 ///
@@ -37,11 +42,8 @@ pub(crate) fn start(file: OwnedFd, range: ByteRange) -> io::Result<Reading> {
     };
     let (now, rest) = cut(whole);
     if rest.start < rest.end {
-        // The system then reads further ahead. That it cannot is no reason not to read.
-        let told = rustix::fs::fadvise(&file, whole.start, None, Advice::Sequential);
-        if let Err(errno) = told {
-            tracing::debug!(%errno, "a blob is read without advice");
-        }
+        advise(&file, whole, Advice::Sequential);
+        ask_ahead(&file, whole.start, whole);
     }
     let first = read(&file, now)?;
     Ok(Reading {
@@ -82,10 +84,32 @@ impl Ahead {
             return None;
         }
         let file = Arc::clone(file);
+        let task = move || {
+            if now.start / AHEAD_BYTES != now.end / AHEAD_BYTES {
+                ask_ahead(&file, now.end, rest);
+            }
+            read(&file, now)
+        };
         Some(Self {
-            bytes: tokio::task::spawn_blocking(move || read(&file, now)),
+            bytes: tokio::task::spawn_blocking(task),
             rest,
         })
+    }
+}
+
+/// Asks the system for the bytes of two steps from `start` on, as far as they lie in `range`.
+fn ask_ahead(file: &File, start: u64, range: ByteRange) {
+    let end = range.end.min(start.saturating_add(2 * AHEAD_BYTES));
+    advise(file, ByteRange { start, end }, Advice::WillNeed);
+}
+
+/// Tells the system what is to come. That it cannot be told is no reason not to read.
+fn advise(file: &File, range: ByteRange, advice: Advice) {
+    let Some(length) = NonZeroU64::new(range.end.saturating_sub(range.start)) else {
+        return;
+    };
+    if let Err(errno) = rustix::fs::fadvise(file, range.start, Some(length), advice) {
+        tracing::debug!(%errno, "a blob is read without advice");
     }
 }
 
