@@ -10,6 +10,7 @@
  * and lets the call fail with ERRNO if it is of this KIND and its file's path contains TEXT:
  *
  *   flush    fsync and fdatasync
+ *   early    fdatasync alone
  *   grow     what takes space: writes, truncation to a length, new files and folders
  *   change   every call of the above, and renames and removals
  *
@@ -41,10 +42,10 @@
 #error "this machine's system calls are not known here"
 #endif
 
-enum { FLUSH = 1, GROW = 2, CHANGE = 4 };
+enum { FLUSH = 1, GROW = 2, CHANGE = 4, EARLY = 8 };
 
 static const struct { int number; int kinds; } CALLS[] = {
-    {SYS_fsync, FLUSH | CHANGE},      {SYS_fdatasync, FLUSH | CHANGE},
+    {SYS_fsync, FLUSH | CHANGE},      {SYS_fdatasync, FLUSH | CHANGE | EARLY},
     {SYS_write, GROW | CHANGE},       {SYS_writev, GROW | CHANGE},
     {SYS_pwrite64, GROW | CHANGE},    {SYS_pwritev, GROW | CHANGE},
     {SYS_ftruncate, GROW | CHANGE},   {SYS_fallocate, GROW | CHANGE},
@@ -102,7 +103,8 @@ static int error_for(const struct seccomp_notif *asked, const char *control) {
     slurp(control, text, sizeof text);
     if (sscanf(text, "%15s %d %4095s", kind, &error, part) != 3)
         return 0;
-    int wanted = !strcmp(kind, "flush") ? FLUSH : !strcmp(kind, "grow") ? GROW : !strcmp(kind, "change") ? CHANGE : 0;
+    int wanted = !strcmp(kind, "flush") ? FLUSH : !strcmp(kind, "grow") ? GROW
+        : !strcmp(kind, "change") ? CHANGE : !strcmp(kind, "early") ? EARLY : 0;
     if (!(kinds_of(&asked->data) & wanted))
         return 0;
     if ((int)asked->data.args[0] == AT_FDCWD)

@@ -23,6 +23,8 @@ pub enum DiskFault {
     None,
     /// A flush of a file whose path contains the text: an input or output error.
     Flush(&'static str),
+    /// The same where only the data are flushed, before the flush that counts.
+    EarlyFlush(&'static str),
     /// Whatever takes space in such a file: no space left on the device.
     Full(&'static str),
     /// Whatever changes anything: the file system is read-only.
@@ -56,6 +58,7 @@ impl FailingDisk {
         let line = match fault {
             DiskFault::None => "none".to_owned(),
             DiskFault::Flush(file) => format!("flush 5 {file}"),
+            DiskFault::EarlyFlush(file) => format!("early 5 {file}"),
             DiskFault::Full(file) => format!("grow 28 {file}"),
             DiskFault::ReadOnly => format!("change 30 {}", self.text),
         };

@@ -49,6 +49,20 @@ fn a_flush_that_fails_is_never_acknowledged() {
     running.assert_kept();
 }
 
+/// The system tells a failure to the flush that meets it and to no later one.
+#[test]
+fn a_flush_that_fails_while_bytes_arrive_is_never_acknowledged() {
+    let (rig, disk) = rig_with_failing_disk();
+    let mut running = rig.start();
+    let bytes = vec![4; 48 * MIB];
+    disk.fail(DiskFault::EarlyFlush("/blobs/tmp/")).unwrap();
+    assert_failed_clearly(&running.put("large", &bytes));
+    assert_eq!(running.get("large").status, 404);
+    disk.fail(DiskFault::None).unwrap();
+    assert_eq!(running.put("large", &bytes).status, 200);
+    running.assert_kept();
+}
+
 #[test]
 fn a_flush_of_the_metadata_that_fails_is_never_acknowledged() {
     let (rig, disk) = rig_with_failing_disk();
