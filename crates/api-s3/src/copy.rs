@@ -9,7 +9,9 @@ use sightline_model_aws::s3::{
     ChecksumAlgorithm, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult,
     MetadataDirective, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
-use sightline_objects::{Algorithm, Conditions, Copy, CopySource, Error, Etags, RangeSpec};
+use sightline_objects::{
+    Algorithm, Conditions, Copy, CopySource, CopyTags, Error, Etags, RangeSpec,
+};
 use sightline_ports::ByteRange;
 use sightline_types::Arn;
 
@@ -56,6 +58,7 @@ pub(crate) async fn object(
     let read = permit_read(&app, &permit, &source)?;
     let retags = input.tagging_directive == Some(TaggingDirective::Replace);
     permit_tags(&app, &permit, input.tagging.as_ref().filter(|_| retags))?;
+    let may_keep_tags = permit_kept_tags(&app, &permit, &source);
     let replaces = input.metadata_directive == Some(MetadataDirective::Replace);
     let (to, name) = (bucket(&input.bucket)?, key(&input.key)?);
     let condition = write_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
@@ -65,16 +68,19 @@ pub(crate) async fn object(
         source,
         bucket: to,
         key: name,
-        tags: retags.then(|| said.tags.clone()),
+        tags: match (retags, &may_keep_tags) {
+            (true, _) => CopyTags::Replace(said.tags.clone()),
+            (false, Ok(())) => CopyTags::Keep,
+            (false, Err(_)) => CopyTags::Absent,
+        },
         attributes: replaces.then_some(said),
         checksum,
         condition,
     };
-    let copied = app
-        .objects
-        .copy(&permit, &read, copy)
-        .await
-        .map_err(fault)?;
+    let copied = match (app.objects.copy(&permit, &read, copy).await, may_keep_tags) {
+        (Err(Error::SourceTagged(_)), Err(denied)) => return Err(denied),
+        (copied, _) => copied.map_err(fault)?,
+    };
     let object = copied.copy;
     let mut result = CopyObjectResult {
         e_tag: Some(quoted(&object.etag)),
@@ -159,6 +165,19 @@ fn permit_read(app: &App, permit: &Permit, source: &CopySource) -> Result<Permit
     };
     let resource = Arn::s3(source.bucket.as_str(), Some(source.key.as_str()));
     permit_also(app, permit, action, resource)
+}
+
+/// Whether the tags of a source may be given to its copy: read from the one, written to the other.
+fn permit_kept_tags(app: &App, permit: &Permit, source: &CopySource) -> Result<(), Fault> {
+    let action = match source.version {
+        None => "s3:GetObjectTagging",
+        Some(_) => "s3:GetObjectVersionTagging",
+    };
+    let from = Arn::s3(source.bucket.as_str(), Some(source.key.as_str()));
+    permit_also(app, permit, action, from)?;
+    let to = permit.resource().clone();
+    permit_also(app, permit, "s3:PutObjectTagging", to)?;
+    Ok(())
 }
 
 /// The range of a part's source, of which S3 wants both ends.

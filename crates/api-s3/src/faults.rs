@@ -76,9 +76,10 @@ pub(crate) fn fault(error: Error) -> Fault {
             let text = format!("Range specified is not valid for source object of size: {size}");
             Fault::new("InvalidArgument", BAD, text)
         }
-        Error::Name(InvalidName::Key | InvalidName::Uri(_)) | Error::Blob(_) | Error::Meta(_) => {
-            Fault::of(table, error.kind(), &error)
-        }
+        Error::Name(InvalidName::Key | InvalidName::Uri(_))
+        | Error::SourceTagged(_)
+        | Error::Blob(_)
+        | Error::Meta(_) => Fault::of(table, error.kind(), &error),
         Error::Name(
             InvalidName::Bucket(_) | InvalidName::KeyTooLong(_) | InvalidName::Version(_),
         )
@@ -147,6 +148,7 @@ fn detailed(error: &Error) -> Fault {
         | Error::Source(_)
         | Error::CopyOntoItself(_)
         | Error::SourceChanged(_)
+        | Error::SourceTagged(_)
         | Error::InvalidTag { .. }
         | Error::TooManyTags { .. }
         | Error::CopyTooLarge { .. }
@@ -211,6 +213,7 @@ fn words(error: &Error) -> (&'static str, StatusCode, &'static str) {
         | Error::TooManyTags { .. }
         | Error::CopyTooLarge { .. }
         | Error::CopyRange { .. }
+        | Error::SourceTagged(_)
         | Error::ChecksumType { .. }
         | Error::ChecksumCoverage(_)
         | Error::Blob(_)

@@ -158,6 +158,12 @@ settings! {
         dir: Option<PathBuf> = None;
         /// Bytes of an object up to which they lie with the metadata, durable by the same commit; 0 for none.
         small_bytes_max: u64 = 16_384, from 0 to 65_536;
+        /// How often what is left over is collected: unfinished uploads that are too old, and bytes that no object has.
+        collection_seconds: u64 = 600, from 1 to 86_400;
+        /// How old an unfinished upload may grow until it is ended as if it were aborted. 0 is any age, as at S3 without a lifecycle rule.
+        upload_days_max: u64 = 90, from 0 to 3_650;
+        /// Where servers share a database: how long bytes that no object has any more are kept, for reads of them that have begun. One server alone needs no such time.
+        unnamed_grace_seconds: u64 = 3_600, from 60 to 604_800;
         /// Address of the server that has the bucket, such as `https://s3.eu-central-1.amazonaws.com`.
         s3_endpoint: Option<String> = None;
         /// Region that requests to it are signed for.

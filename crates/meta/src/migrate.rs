@@ -39,6 +39,11 @@ const MIGRATIONS: &[(i64, &str, Then)] = &[
         include_str!("../migrations/0029_unnamed_blobs.sql"),
         NOTHING,
     ),
+    (
+        32,
+        include_str!("../migrations/0032_upload_age.sql"),
+        NOTHING,
+    ),
 ];
 
 const MAKE_VERSIONS: &str =

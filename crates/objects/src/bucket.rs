@@ -4,14 +4,19 @@ use sightline_identity::{Permit, forget_resource_policy};
 use sightline_meta::{Reader, Tx};
 use sightline_types::Arn;
 
+use crate::object::Settled;
 use crate::read::find;
 use crate::{
-    Bucket, BucketName, Error, ObjectKey, Objects, Tags, VersionId, Versioning, event, store,
+    Bucket, BucketName, Error, ObjectKey, Objects, Tags, VersionId, Versioning, event, multipart,
+    store,
 };
 
 /// In this region a bucket needs no location constraint, must not have one, and making one's own
 /// bucket again succeeds.
 const CLASSIC_REGION: &str = "us-east-1";
+
+/// Unfinished uploads that end with their bucket at most: a transaction stays short.
+const UPLOADS_ENDED_MAX: u32 = 1_000;
 
 impl Objects {
     /// Makes a bucket in the server's region, which `location` must name.
@@ -137,24 +142,29 @@ impl Objects {
         self.meta.read(|reader| Ok(store::buckets(reader)?)).await
     }
 
-    /// Removes a bucket that holds neither objects, versions of any, nor unfinished uploads.
+    /// Removes a bucket that holds neither objects nor versions of any. Unfinished uploads end with
+    /// it, as S3 has it, unless there are more than one transaction should end.
     pub async fn delete_bucket(&self, permit: &Permit, name: &BucketName) -> Result<(), Error> {
         permit.expect_action("s3:DeleteBucket");
         let event = event(permit, name, None);
-        let name = name.clone();
+        let (name, holds) = (name.clone(), self.holds.clone());
         let write = move |tx: &mut Tx<'_>| {
-            if store::bucket(tx, &name)?.is_none() {
-                return Err(Error::BucketNotFound(name));
-            }
-            if store::bucket_in_use(tx, &name)? {
+            demand(tx, &name)?;
+            let uploads = store::uploads_of_bucket(tx, &name, UPLOADS_ENDED_MAX + 1)?;
+            let too_many = UPLOADS_ENDED_MAX < u32::try_from(uploads.len()).unwrap_or(u32::MAX);
+            if too_many || store::bucket_in_use(tx, &name)? {
                 return Err(Error::BucketNotEmpty(name));
+            }
+            let mut settled = Settled::default();
+            for upload in &uploads {
+                settled.doomed.push(holds.doom(multipart::end(tx, upload)?));
             }
             store::delete_bucket(tx, &name)?;
             forget_resource_policy(tx, &Arn::s3(name.as_str(), None))?;
             tx.record(&event)?;
-            Ok(())
+            Ok(settled)
         };
-        self.meta.write(write).await
+        self.settle(self.meta.write(write).await).await
     }
 
     async fn bucket(&self, name: &BucketName) -> Result<Bucket, Error> {

@@ -19,6 +19,9 @@ use crate::{
     WriteCondition, event,
 };
 
+/// How often a copy is begun again because its source was replaced in between.
+const ATTEMPTS_MAX: usize = 100;
+
 /// What is copied.
 #[derive(Clone, Debug)]
 pub struct CopySource {
@@ -43,12 +46,23 @@ pub struct Copy {
     pub key: ObjectKey,
     /// What is said of the copy; `None` for what is said of the source.
     pub attributes: Option<Attributes>,
-    /// The copy's tags; `None` for those of the source.
-    pub tags: Option<Tags>,
+    /// The copy's tags.
+    pub tags: CopyTags,
     /// The algorithm of the copy's checksum; `None` for that of the source.
     pub checksum: Option<Algorithm>,
     /// The condition under which the copy is written.
     pub condition: Option<WriteCondition>,
+}
+
+/// The tags of a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyTags {
+    /// Those of the source.
+    Keep,
+    /// None, and the source must have none: the caller may not read them or not write them.
+    Absent,
+    /// These.
+    Replace(Tags),
 }
 
 /// A copy that was made.
@@ -90,6 +104,9 @@ impl Copy {
         if onto_itself && self.attributes.is_none() && self.source.version.is_none() {
             return Err(Error::CopyOntoItself(self.key.clone()));
         }
+        if self.tags == CopyTags::Absent && !source.attributes.tags.is_empty() {
+            return Err(Error::SourceTagged(self.source.key.clone()));
+        }
         if PAYLOAD_BYTES_MAX < source.size {
             return Err(Error::CopyTooLarge {
                 max: PAYLOAD_BYTES_MAX,
@@ -100,9 +117,13 @@ impl Copy {
 
     fn attributes_of(&self, source: &Object) -> Attributes {
         let said = self.attributes.as_ref().unwrap_or(&source.attributes);
-        let tags = self.tags.as_ref().unwrap_or(&source.attributes.tags);
+        let tags = match &self.tags {
+            CopyTags::Keep => source.attributes.tags.clone(),
+            CopyTags::Absent => Tags::new(),
+            CopyTags::Replace(tags) => tags.clone(),
+        };
         Attributes {
-            tags: tags.clone(),
+            tags,
             ..said.clone()
         }
     }
@@ -126,6 +147,18 @@ impl Objects {
     ) -> Result<Copied<Object>, Error> {
         permit.expect_action("s3:PutObject");
         copy.source.expect_permit(read);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.try_copy(permit, copy.clone()).await {
+                Err(Error::SourceChanged(_)) if attempts < ATTEMPTS_MAX => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Copies an object unless it is replaced meanwhile by one that is copied in another way.
+    async fn try_copy(&self, permit: &Permit, copy: Copy) -> Result<Copied<Object>, Error> {
         let sought = copy.clone();
         let look = move |reader: &Reader<'_>| {
             demand(reader, &sought.bucket)?;
@@ -147,6 +180,7 @@ impl Objects {
             .checksum
             .or(source.checksum.as_ref().map(|sum| sum.algorithm()));
         let (payload, source) = self.payload_of(&copy.source, None).await?;
+        copy.expect_sound(&source)?;
         let new = NewObject {
             attributes: copy.attributes_of(&source),
             bucket: copy.bucket,
@@ -168,6 +202,7 @@ impl Objects {
             // The source is read in the transaction that names its blob again, so that the blob
             // is never without a row that names it.
             let source = copy.source.find(tx)?;
+            copy.expect_sound(&source)?;
             if !copy.shares(&source) {
                 return Err(Error::SourceChanged(copy.source.key));
             }

@@ -72,6 +72,9 @@ pub enum Error {
     /// An object would be copied onto itself without any change.
     #[error("the object {0} would be copied onto itself unchanged")]
     CopyOntoItself(ObjectKey),
+    /// The object to be copied has tags, which the caller may not copy.
+    #[error("the object {0} has tags that may not be copied")]
+    SourceTagged(ObjectKey),
     /// The object to be copied is too large for one request.
     #[error("the object to be copied exceeds {max} bytes")]
     CopyTooLarge {
@@ -198,6 +201,7 @@ impl Error {
             | Self::DeleteMarker { .. }
             | Self::UploadNotFound(_)
             | Self::PartNotFound { .. } => ErrorKind::NotFound,
+            Self::SourceTagged(_) => ErrorKind::Denied,
             Self::BucketExists(_) => ErrorKind::AlreadyExists,
             Self::BucketNotEmpty(_) | Self::SourceChanged(_) => ErrorKind::Conflict,
             Self::NotModified(_) | Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,

@@ -10,6 +10,7 @@
 //!
 //! Start at [`Objects::put`] and [`Objects::get`]; listing is in [`Objects::list`].
 
+mod abandoned;
 mod bucket;
 mod checksum;
 mod condition;
@@ -33,6 +34,7 @@ mod version;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sightline_identity::Permit;
@@ -42,7 +44,7 @@ use sightline_types::{Arn, Event, ResourceRef, Timestamp};
 
 pub use checksum::{Algorithm, Checksum, Coverage, InvalidChecksum, parse_md5};
 pub use condition::{Conditions, Etags, WriteCondition};
-pub use copy::{Copied, Copy, CopySource};
+pub use copy::{Copied, Copy, CopySource, CopyTags};
 pub use delete::{Deleted, Deletion};
 pub use error::{Error, PayloadError};
 pub use list::{Entry, ListQuery, Listing, Place, Position, Row};
@@ -60,6 +62,10 @@ pub use version::{Version, VersionId, Versioning};
 use holds::Holds;
 use version::Rank;
 
+/// How long a blob of a shared store that nothing names is kept unless somebody says otherwise: a
+/// read that another server has begun may take so long.
+const GRACE: Duration = Duration::from_secs(60 * 60);
+
 /// The object engine. Cloning gives another handle to the same one.
 #[derive(Clone, Debug)]
 pub struct Objects {
@@ -68,6 +74,7 @@ pub struct Objects {
     clock: Arc<dyn Clock>,
     holds: Holds,
     small_bytes_max: usize,
+    grace: Duration,
 }
 
 /// A bucket.
@@ -208,6 +215,7 @@ impl Objects {
             clock,
             holds: Holds::default(),
             small_bytes_max: 0,
+            grace: GRACE,
         }
     }
 
@@ -217,6 +225,12 @@ impl Objects {
     pub fn with_small_bytes_max(mut self, max: usize) -> Self {
         self.small_bytes_max = max.min(SMALL_BYTES_MAX);
         self
+    }
+
+    /// The same, keeping unnamed blobs of a store that several servers share for so long.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
     }
 }
 

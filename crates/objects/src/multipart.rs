@@ -218,19 +218,22 @@ impl Objects {
     /// Ends an upload and deletes its parts.
     pub async fn abort_upload(&self, permit: &Permit, upload: UploadRef) -> Result<(), Error> {
         permit.expect_action("s3:AbortMultipartUpload");
+        self.end_upload(permit, upload).await
+    }
+
+    /// The same for whoever may.
+    pub(crate) async fn end_upload(&self, permit: &Permit, upload: UploadRef) -> Result<(), Error> {
         let (event, holds) = (
             event(permit, &upload.bucket, Some(&upload.key)),
             self.holds.clone(),
         );
         let write = move |tx: &mut Tx<'_>| {
-            let id = upload.find(tx)?.id;
-            let blobs = store::release_parts(tx, &id)?;
-            store::delete_upload(tx, &id)?;
+            let doomed = vec![holds.doom(end(tx, &upload)?)];
             tx.record(&event)?;
             Ok(Settled {
                 value: (),
                 fresh: None,
-                doomed: vec![holds.doom(blobs)],
+                doomed,
             })
         };
         self.settle(self.meta.write(write).await).await
@@ -262,6 +265,14 @@ impl Objects {
         };
         self.meta.read(read).await
     }
+}
+
+/// Ends an upload, and names the blobs of its parts.
+pub(crate) fn end(tx: &mut Tx<'_>, upload: &UploadRef) -> Result<Vec<BlobId>, Error> {
+    let id = upload.find(tx)?.id;
+    let blobs = store::release_parts(tx, &id)?;
+    store::delete_upload(tx, &id)?;
+    Ok(blobs)
 }
 
 fn unnamed() -> Error {

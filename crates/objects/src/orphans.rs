@@ -10,7 +10,8 @@ impl Objects {
     /// On a store that several servers share, one of them sets such blobs aside, and deletes those
     /// that were so for longer than anybody may still need them.
     ///
-    /// Safe at any time beside other work. The server calls it at start and then now and again.
+    /// Safe at any time beside other work, and bounded in each step. The server calls it at start
+    /// and then now and again.
     pub async fn collect_orphans(&self) -> Result<usize, Error> {
         self.sweep().await;
         if !self.collects().await? {

@@ -14,9 +14,6 @@ use sightline_types::Timestamp;
 use crate::object::new_id;
 use crate::{Error, Objects, store};
 
-/// How long a blob is set aside before it is deleted. A read that takes longer may break off.
-const GRACE_MS: i64 = 60 * 60 * 1_000;
-
 /// The setting that holds the name of a blob by which servers know each other's blob store.
 const MARK: &str = "blob_store";
 
@@ -98,13 +95,14 @@ impl Objects {
 
     /// Deletes what has been set aside for longer than the grace, and tells how much that was.
     pub(crate) async fn delete_set_aside(&self) -> Result<usize, Error> {
+        let grace_ms = i64::try_from(self.grace.as_millis()).unwrap_or(i64::MAX);
         let mut deleted = 0;
         let mut after = String::new();
         loop {
             let from = after.clone();
             let due = self.meta.read(move |reader: &Reader<'_>| {
                 let now = reader.database_time()?.millis();
-                let before = Timestamp::from_millis(now.saturating_sub(GRACE_MS));
+                let before = Timestamp::from_millis(now.saturating_sub(grace_ms));
                 store::set_aside_before(reader, before, &from, STEP_BLOBS)
             });
             let due: Vec<(BlobId, bool)> = due.await?;

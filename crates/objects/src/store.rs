@@ -15,7 +15,7 @@ use sightline_types::Timestamp;
 use crate::checksum::{Algorithm, Checksum, Coverage};
 use crate::list::Place;
 use crate::version::{Rank, Versioning};
-use crate::{Bucket, BucketName, Object, ObjectKey, Part, Tags, Upload, VersionId};
+use crate::{Bucket, BucketName, Object, ObjectKey, Part, Tags, Upload, UploadRef, VersionId};
 
 pub use named::{NamedBlob, each_named_blob};
 pub(crate) use versions::*;
@@ -30,7 +30,6 @@ const SET_VERSIONING: &str = "UPDATE buckets SET versioning = $2 WHERE name = $1
 const SET_BUCKET_TAGS: &str = "UPDATE buckets SET tags = $2 WHERE name = $1";
 const DELETE_BUCKET: &str = "DELETE FROM buckets WHERE name = $1";
 const HOLDS_OBJECT: &str = "SELECT 1 FROM objects WHERE bucket = $1 LIMIT 1";
-const HOLDS_UPLOAD: &str = "SELECT 1 FROM uploads WHERE bucket = $1 LIMIT 1";
 
 const OBJECT: &str = "SELECT object_key, content_id, part_count, size, etag, checksum, modified_at,
     attributes, version_id, version_rank FROM objects WHERE bucket = $1 AND object_key = $2";
@@ -58,6 +57,10 @@ const UPLOAD: &str = "SELECT id, object_key, initiated_at, checksum, attributes 
 pub(crate) const UPLOADS: &str =
     "SELECT id, object_key, initiated_at, checksum, attributes FROM uploads
     WHERE bucket = $1 AND (object_key, id) >= ($2, $3) ORDER BY object_key, id LIMIT $4";
+const OLD_UPLOADS: &str = "SELECT bucket, object_key, id FROM uploads
+    WHERE initiated_at < $1 ORDER BY initiated_at, id LIMIT $2";
+const UPLOADS_OF_BUCKET: &str = "SELECT bucket, object_key, id FROM uploads
+    WHERE bucket = $1 ORDER BY object_key, id LIMIT $2";
 const DELETE_UPLOAD: &str = "DELETE FROM uploads WHERE id = $1";
 
 const PUT_PART: &str = "INSERT INTO object_parts (content_id, part_number, blob_id, size, etag,
@@ -134,17 +137,10 @@ pub(crate) fn set_bucket_tags(
     Ok(())
 }
 
-/// Whether a bucket holds an object, a version or an unfinished upload.
+/// Whether a bucket holds an object or a version.
 pub(crate) fn bucket_in_use(reader: &Reader<'_>, name: &BucketName) -> Result<bool, MetaError> {
-    for sql in [HOLDS_OBJECT, HOLDS_UPLOAD] {
-        if reader
-            .query_one(sql, params![name.as_str()], |_| Ok(()))?
-            .is_some()
-        {
-            return Ok(true);
-        }
-    }
-    keeps_versions(reader, name)
+    let object = reader.query_one(HOLDS_OBJECT, params![name.as_str()], |_| Ok(()))?;
+    Ok(object.is_some() || keeps_versions(reader, name)?)
 }
 
 pub(crate) fn object(
@@ -289,6 +285,25 @@ pub(crate) fn uploads(
     )
 }
 
+/// The longest unfinished of the uploads that were begun before a time.
+pub(crate) fn old_uploads(
+    reader: &Reader<'_>,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<UploadRef>, MetaError> {
+    reader.query(OLD_UPLOADS, params![before, limit], read_upload_ref)
+}
+
+/// Unfinished uploads to a bucket.
+pub(crate) fn uploads_of_bucket(
+    reader: &Reader<'_>,
+    bucket: &BucketName,
+    limit: u32,
+) -> Result<Vec<UploadRef>, MetaError> {
+    let params = params![bucket.as_str(), limit];
+    reader.query(UPLOADS_OF_BUCKET, params, read_upload_ref)
+}
+
 pub(crate) fn delete_upload(tx: &mut Tx<'_>, id: &BlobId) -> Result<(), MetaError> {
     tx.execute(DELETE_UPLOAD, params![id.as_str()])?;
     Ok(())
@@ -404,6 +419,14 @@ fn read_upload(row: &Row<'_>) -> Result<Upload, MetaError> {
         initiated_at: row.get(2)?,
         checksum: checksum.as_deref().map(read_upload_checksum).transpose()?,
         attributes: from_json(&row.get::<String>(4)?)?,
+    })
+}
+
+fn read_upload_ref(row: &Row<'_>) -> Result<UploadRef, MetaError> {
+    Ok(UploadRef {
+        bucket: parsed("bucket", &row.get::<String>(0)?)?,
+        key: parsed("key", &row.get::<String>(1)?)?,
+        upload_id: row.get(2)?,
     })
 }
 

@@ -14,7 +14,7 @@ use sightline_meta::Meta;
 use sightline_objects::{BucketName, Objects};
 use sightline_ports::{BlobStore, Clock, Launcher, SystemClock};
 use sightline_telemetry::Telemetry;
-use sightline_types::{Arn, Cx, OperationName, Recorded, RequestId};
+use sightline_types::Arn;
 use tokio::sync::{Mutex, watch};
 
 use crate::backup::HeldBlobs;
@@ -23,8 +23,9 @@ use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::metrics::{Metrics, Sources};
+use crate::own_request::own_request;
 use crate::probe::Probes;
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Leftovers, Upkeep};
 use crate::{FrontDoor, StartError, blobs, listener, stores};
 
 /// What a server stands on.
@@ -103,6 +104,7 @@ pub async fn assemble(ground: Ground) -> Result<Assembly, StartError> {
         identity: identity.clone(),
         objects: objects.clone(),
         clock: Arc::clone(&clock),
+        leftovers: Leftovers::of(&settings.objects),
     };
     let services = services(&meta, &identity, objects, telemetry, (&jobs, &audit));
     let sources = Sources {
@@ -176,8 +178,10 @@ impl Stores {
         let Opened { store, directory } = blobs::open(&settings.objects, data_dir, server).await?;
         let blobs = Arc::new(HeldBlobs::new(store, data_dir));
         let store: Arc<dyn BlobStore> = blobs.clone();
+        let small_bytes_max = usize::try_from(settings.objects.small_bytes_max).unwrap_or(0);
         let objects = Objects::new(meta.clone(), store, Arc::clone(clock))
-            .with_small_bytes_max(usize::try_from(settings.objects.small_bytes_max).unwrap_or(0));
+            .with_small_bytes_max(small_bytes_max)
+            .with_grace(Duration::from_secs(settings.objects.unnamed_grace_seconds));
         Ok(Self {
             meta,
             identity,
@@ -266,24 +270,7 @@ async fn make_default_bucket(
     let (region, account) = (identity.region(), identity.account());
     let name = format!("sagemaker-{region}-{account}");
     let bucket: BucketName = name.parse().map_err(sightline_objects::Error::from)?;
-    let root = identity.root_key().await?;
-    let cx = Arc::new(Cx {
-        request_id: RequestId::random(),
-        received_at: clock.now(),
-        account: account.clone(),
-        region: region.clone(),
-        caller: root.caller.clone(),
-        source: "sightline".to_owned(),
-        tls: None,
-        user_agent: "sightline".to_owned(),
-        operation: OperationName {
-            source: "s3.amazonaws.com",
-            name: "CreateBucket",
-            read_only: false,
-        },
-        parameters: None,
-        recorded: Recorded::default(),
-    });
+    let cx = own_request(identity, clock, "CreateBucket").await?;
     let arn = Arn::s3(bucket.as_str(), None);
     let permit = identity.platform_permit(&cx, "s3:ListBucket", arn.clone());
     match objects.head_bucket(&permit, &bucket).await {

@@ -35,6 +35,7 @@ use crate::gate::{self, Gate};
 use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::newcomers::Newcomers;
 use crate::patience::Guarded;
 use crate::payload::{checked, fault_of};
 use crate::peer::Peer;
@@ -63,6 +64,7 @@ pub struct FrontDoor {
     refusals: Refusals,
     probes: Probes,
     hosts: Hosts,
+    newcomers: Newcomers,
 }
 
 impl FrontDoor {
@@ -85,6 +87,7 @@ impl FrontDoor {
             limits,
             probes,
             hosts,
+            newcomers: Newcomers::default(),
         }
     }
 
@@ -175,7 +178,7 @@ impl FrontDoor {
         };
         let protocol = protocol_of(&parts, claim.service());
         // The key comes first, so that nobody without one makes the server read a body.
-        let key = match self.key_of(&claim) {
+        let key = match self.key_of(&claim).await {
             Ok(key) => key,
             Err(error) => {
                 let refused = Refused {
@@ -226,17 +229,29 @@ impl FrontDoor {
     }
 
     /// The key that a claim names, if it exists and has not ended.
-    fn key_of(&self, claim: &Claim) -> Result<Arc<AccessKey>, SigV4Error> {
+    async fn key_of(&self, claim: &Claim) -> Result<Arc<AccessKey>, SigV4Error> {
         let id = claim.access_key_id();
         let unknown = || SigV4Error::UnknownAccessKey {
             access_key_id: id.to_owned(),
         };
-        let key = self.identity.key(id).ok_or_else(unknown)?;
+        let key = match self.identity.key(id) {
+            Some(key) => key,
+            None => self.newly_made(id).await.ok_or_else(unknown)?,
+        };
         if !key.active {
             return Err(unknown());
         }
         check_session(&key, claim, self.clock.now())?;
         Ok(key)
+    }
+
+    /// A key that another server on the store has made in this second.
+    async fn newly_made(&self, id: &str) -> Option<Arc<AccessKey>> {
+        self.meta.server()?;
+        if let Err(error) = self.newcomers.look_again(&self.identity).await {
+            tracing::warn!(%error, "what other servers changed of identities is not known");
+        }
+        self.identity.key(id)
     }
 
     /// Verifies the signature with the key that it names.

@@ -23,6 +23,8 @@ mod limits;
 mod listener;
 mod metrics;
 mod migrate;
+mod newcomers;
+mod own_request;
 mod patience;
 mod payload;
 mod peer;

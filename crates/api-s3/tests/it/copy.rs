@@ -120,3 +120,52 @@ async fn parts_are_copied_from_ranges() {
     world.send(&complete, &[], parts).await.assert_ok();
     assert_eq!(world.send("GET /bkt/k", &[], "").await.text(), "hello");
 }
+
+/// S3 copies tags only for who may read them there and write them here.
+#[tokio::test]
+async fn tags_are_copied_by_who_may_read_and_write_them() {
+    let world = World::with_bucket().await;
+    let tagged = [("x-amz-tagging", "stage=raw")];
+    world
+        .send("PUT /bkt/tagged", &tagged, "x")
+        .await
+        .assert_ok();
+    world.send("PUT /bkt/plain", &[], "x").await.assert_ok();
+    let (plain, tagged) = (
+        [("x-amz-copy-source", "/bkt/plain")],
+        [("x-amz-copy-source", "/bkt/tagged")],
+    );
+    let all = &["arn:aws:s3:::*"];
+    let world = world
+        .limited_to(&["s3:GetObject", "s3:PutObject"], all)
+        .await;
+    world.send("PUT /bkt/c", &plain, "").await.assert_ok();
+    let denied = world.send("PUT /bkt/c", &tagged, "").await;
+    denied.assert_error(403, "AccessDenied", &[]);
+    assert!(
+        denied.text().contains("s3:GetObjectTagging"),
+        "{}",
+        denied.text()
+    );
+    let replaced = [
+        ("x-amz-copy-source", "/bkt/tagged"),
+        ("x-amz-tagging-directive", "REPLACE"),
+    ];
+    world.send("PUT /bkt/c", &replaced, "").await.assert_ok();
+    let actions = ["s3:GetObject", "s3:PutObject", "s3:GetObjectTagging"];
+    let world = world.limited_to(&actions, all).await;
+    let denied = world.send("PUT /bkt/c", &tagged, "").await;
+    assert!(
+        denied.text().contains("s3:PutObjectTagging"),
+        "{}",
+        denied.text()
+    );
+    let actions = [
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:GetObjectTagging",
+        "s3:PutObjectTagging",
+    ];
+    let world = world.limited_to(&actions, all).await;
+    world.send("PUT /bkt/c", &tagged, "").await.assert_ok();
+}

@@ -1,8 +1,8 @@
 //! Copies within the store.
 
 use sightline_objects::{
-    Algorithm, Attributes, Conditions, Copied, Copy, CopySource, Error, Etags, NewUpload, Object,
-    SMALL_BYTES_MAX, Tags, UploadRef, Wanted,
+    Algorithm, Attributes, Conditions, Copied, Copy, CopySource, CopyTags, Error, Etags, NewUpload,
+    Object, SMALL_BYTES_MAX, Tags, UploadRef, Wanted,
 };
 use sightline_ports::ByteRange;
 
@@ -24,7 +24,7 @@ pub(crate) fn plan(from: &str, to: &str) -> Copy {
         bucket: bucket(),
         key: parse(to),
         attributes: None,
-        tags: None,
+        tags: CopyTags::Keep,
         checksum: None,
         condition: None,
     }

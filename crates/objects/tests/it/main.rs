@@ -7,9 +7,15 @@ mod copy;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod leftovers;
+#[cfg(test)]
+mod million;
+#[cfg(test)]
 mod multipart;
 #[cfg(test)]
 mod object;
+#[cfg(test)]
+mod race;
 #[cfg(test)]
 mod small;
 #[cfg(test)]

@@ -40,6 +40,16 @@ impl World {
         blobs: Arc<dyn BlobStore>,
     ) -> Self {
         let meta = sightline_testkit::store::open(directory.path());
+        Self::of(directory, region, blobs, meta).await
+    }
+
+    /// Opens the engine on stores that are open.
+    pub(crate) async fn of(
+        directory: tempfile::TempDir,
+        region: &str,
+        blobs: Arc<dyn BlobStore>,
+        meta: Meta,
+    ) -> Self {
         let region = region.parse().unwrap();
         let secret_key = directory.path().join("secret.key");
         let identity = Identity::open(meta.clone(), region, &secret_key, Timestamp::EPOCH);

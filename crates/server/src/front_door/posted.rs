@@ -49,7 +49,7 @@ impl FrontDoor {
             Err(error) => return self.unsigned(&parts, error, peer, id).await,
         };
         let (policy, claim) = (presented.policy(), Claim::Form(presented));
-        let key = match self.believe_form(&claim, &parts) {
+        let key = match self.believe_form(&claim, &parts).await {
             Ok(key) => key,
             Err(error) => {
                 let refused = Refused {
@@ -105,8 +105,12 @@ impl FrontDoor {
     }
 
     /// The key that signed a form's policy.
-    fn believe_form(&self, claim: &Claim, parts: &Parts) -> Result<Arc<AccessKey>, SigV4Error> {
-        let key = self.key_of(claim)?;
+    async fn believe_form(
+        &self,
+        claim: &Claim,
+        parts: &Parts,
+    ) -> Result<Arc<AccessKey>, SigV4Error> {
+        let key = self.key_of(claim).await?;
         claim.expect_scope("s3", &[self.identity.region().as_str()])?;
         let secret = SecretKey::new(key.secret.reveal());
         claim.verify(parts, None, &secret, self.clock.now())?;

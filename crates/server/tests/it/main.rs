@@ -4,7 +4,9 @@
 
 mod attacks;
 mod backup;
+mod expect;
 mod forms;
+mod leftovers;
 mod limits;
 mod permissions;
 mod port;
