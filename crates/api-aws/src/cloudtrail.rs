@@ -19,6 +19,7 @@ const PAGE_DEFAULT: u32 = 50;
 
 pub(crate) fn operations(app: &Arc<App>, identity: &Identity, meta: &Meta) -> Operations {
     let mut on = Operations::new(&model::SERVICE, faults, identity.clone(), meta.clone());
+    on.code_member("maxResults", "InvalidMaxResultsException");
     on.serve::<model::LookupEvents, _, _, _>(app, lookup_events);
     trail::operations(&mut on, app);
     on

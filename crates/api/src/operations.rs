@@ -47,6 +47,7 @@ pub struct Operations {
     identity: Identity,
     meta: Meta,
     handlers: HashMap<&'static str, Handler>,
+    codes: Vec<(&'static str, &'static str)>,
 }
 
 impl fmt::Debug for Operations {
@@ -72,6 +73,7 @@ impl Operations {
             identity,
             meta,
             handlers: HashMap::new(),
+            codes: Vec::new(),
         }
     }
 
@@ -85,6 +87,11 @@ impl Operations {
     #[must_use]
     pub fn fault_table(&self) -> FaultTable {
         self.faults
+    }
+
+    /// Lets a value of `member` that breaks its constraints be answered with a code of its own.
+    pub fn code_member(&mut self, member: &'static str, code: &'static str) {
+        self.codes.push((member, code));
     }
 
     /// Registers the handler of an operation whose input and output are documents.
@@ -231,8 +238,14 @@ impl Operations {
         })?;
         // S3 states its own rules in its own words; its engine checks them.
         if protocol != Protocol::RestXml {
-            sightline_wire::validate(operation.input, &input)
-                .map_err(|error| Fault::of(self.faults, ErrorKind::Invalid, &error))?;
+            sightline_wire::validate(operation.input, &input).map_err(|error| {
+                let mut fault = Fault::of(self.faults, ErrorKind::Invalid, &error);
+                let own = self.codes.iter().find(|(member, _)| error.is_of(member));
+                if let Some((_, code)) = own {
+                    fault.code = (*code).to_owned();
+                }
+                fault
+            })?;
         }
         Ok(input)
     }

@@ -245,6 +245,7 @@ impl Audit {
                 user_id: String::new(),
                 user_name: SERVICE.to_owned(),
                 access_key_id: String::new(),
+                session_began: None,
             },
             source: SERVICE.to_owned(),
             tls: None,

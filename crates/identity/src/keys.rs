@@ -103,6 +103,7 @@ impl AccessKey {
         let mut key = Self::permanent(principal, session.grants, account, now)?;
         key.id = format!("ASIA{}", random_text(16, BASE32)?);
         key.caller.access_key_id = key.id.clone();
+        key.caller.session_began = Some(now);
         key.session_token = Some(Secret(random_text(128, BASE64)?));
         key.expires_at = Some(session.expires_at);
         Ok(key)
@@ -117,7 +118,7 @@ impl AccessKey {
     ) -> Result<Self, Error> {
         let id = format!("AKIA{}", random_text(16, BASE32)?);
         Ok(Self {
-            caller: caller(&principal, &id, account),
+            caller: caller(&principal, &id, account, now),
             secret: Secret(random_text(40, BASE64)?),
             session_token: None,
             expires_at: None,
@@ -137,7 +138,12 @@ pub(crate) fn is_permanent(id: &str) -> bool {
 }
 
 /// What the world sees of a key's principal.
-pub(crate) fn caller(principal: &Principal, access_key_id: &str, account: &AccountId) -> Caller {
+pub(crate) fn caller(
+    principal: &Principal,
+    access_key_id: &str,
+    account: &AccountId,
+    created_at: Timestamp,
+) -> Caller {
     let Principal {
         role_name,
         role_id,
@@ -148,6 +154,7 @@ pub(crate) fn caller(principal: &Principal, access_key_id: &str, account: &Accou
         user_id: format!("{role_id}:{session_name}"),
         user_name: session_name.clone(),
         access_key_id: access_key_id.to_owned(),
+        session_began: (!is_permanent(access_key_id)).then_some(created_at),
     }
 }
 

@@ -390,7 +390,7 @@ impl KeyRow {
             created_at: self.created_at,
             active: self.status == ACTIVE,
             grants,
-            caller: keys::caller(&principal, &self.id, account),
+            caller: keys::caller(&principal, &self.id, account, self.created_at),
             id: self.id,
             principal,
         })

@@ -433,6 +433,7 @@ fn platform_cx(shared: &Shared, spec: &JobSpec) -> Cx {
             user_id: format!("{}:{}", spec.role_name(), spec.name),
             user_name: spec.name.clone(),
             access_key_id: String::new(),
+            session_began: None,
         },
         source: "sagemaker.amazonaws.com".to_owned(),
         tls: None,

@@ -18,6 +18,8 @@ pub struct Caller {
     pub user_name: String,
     /// The public half of the key that signed the request.
     pub access_key_id: String,
+    /// When the session began whose key that is; permanent keys have none.
+    pub session_began: Option<Timestamp>,
 }
 
 /// How a connection is protected, in the words of CloudTrail's `tlsDetails`.

@@ -25,6 +25,17 @@ impl ValidationError {
     }
 }
 
+impl ValidationError {
+    /// Whether the first violation is of the member with this path.
+    #[must_use]
+    pub fn is_of(&self, path: &str) -> bool {
+        let place = format!("at '{path}' failed to satisfy");
+        self.violations
+            .first()
+            .is_some_and(|text| text.contains(&place))
+    }
+}
+
 impl std::error::Error for ValidationError {}
 
 impl fmt::Display for ValidationError {

@@ -103,6 +103,7 @@ impl World {
                 user_id: "AROA:alice".to_owned(),
                 user_name: "alice".to_owned(),
                 access_key_id: "AKIAEXAMPLE".to_owned(),
+                session_began: None,
             },
             request_id: RequestId::random(),
             account: self.identity.account().clone(),

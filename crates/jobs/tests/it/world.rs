@@ -149,6 +149,7 @@ impl World {
                 user_id: "AROA:alice".to_owned(),
                 user_name: "alice".to_owned(),
                 access_key_id: "AKIAEXAMPLE".to_owned(),
+                session_began: None,
             },
             source: "127.0.0.1".to_owned(),
             tls: None,

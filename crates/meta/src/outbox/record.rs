@@ -313,7 +313,8 @@ impl<'a> UserIdentity<'a> {
             account_id: Some(account.as_str()),
             access_key_id: Some(&caller.access_key_id),
             user_name,
-            session_context: role.map(|role| SessionContext::of(role, caller, account)),
+            session_context: (role.is_some() || caller.session_began.is_some())
+                .then(|| SessionContext::of(role, caller, account)),
         }
     }
 }
@@ -321,20 +322,35 @@ impl<'a> UserIdentity<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SessionContext<'a> {
-    session_issuer: SessionIssuer<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_issuer: Option<SessionIssuer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<SessionAttributes>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionAttributes {
+    creation_date: String,
+    /// There are no such devices here, so no session was begun with one.
+    mfa_authenticated: &'static str,
 }
 
 impl<'a> SessionContext<'a> {
-    fn of(role: &'a str, caller: &'a Caller, account: &'a AccountId) -> Self {
+    fn of(role: Option<&'a str>, caller: &'a Caller, account: &'a AccountId) -> Self {
         let issuer_id = caller.user_id.split(':').next().unwrap_or_default();
         Self {
-            session_issuer: SessionIssuer {
+            session_issuer: role.map(|role| SessionIssuer {
                 kind: "Role",
                 principal_id: issuer_id,
                 arn: format!("arn:aws:iam::{account}:role/{role}"),
                 account_id: account.as_str(),
                 user_name: role,
-            },
+            }),
+            attributes: caller.session_began.map(|began| SessionAttributes {
+                creation_date: began.format("%Y-%m-%dT%H:%M:%SZ"),
+                mfa_authenticated: "false",
+            }),
         }
     }
 }

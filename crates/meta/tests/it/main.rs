@@ -62,6 +62,7 @@ fn event(name: &'static str, read_only: bool) -> Event {
             user_id: "AROA:alice".to_owned(),
             user_name: "alice".to_owned(),
             access_key_id: "AKIAEXAMPLE".to_owned(),
+            session_began: None,
         },
         source: "127.0.0.1".to_owned(),
         tls: None,

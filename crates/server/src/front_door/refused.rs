@@ -124,6 +124,7 @@ impl FrontDoor {
             user_id: String::new(),
             user_name: String::new(),
             access_key_id: String::new(),
+            session_began: None,
         };
         let claimed = refused.claim.map(|claim| {
             let key = claim.access_key_id().chars().take(CLAIMED_CHARS_MAX);

@@ -241,6 +241,73 @@ async fn the_operator_is_answered_without_a_key() {
 }
 
 #[tokio::test]
+async fn questions_about_events_that_cannot_be_answered_have_cloudtrails_codes() {
+    let world = World::new().await;
+    let ask = |body: serde_json::Value| {
+        let target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
+        Ask::json("cloudtrail", target, body)
+    };
+    let by = |key: &str, value: &str| json!({ "AttributeKey": key, "AttributeValue": value });
+    let two = [by("EventName", "a"), by("Username", "b")];
+    check(
+        &world,
+        [
+            (
+                ask(json!({ "MaxResults": 0 })),
+                400,
+                "InvalidMaxResultsException",
+            ),
+            (
+                ask(json!({ "MaxResults": 51 })),
+                400,
+                "InvalidMaxResultsException",
+            ),
+            (
+                ask(json!({ "NextToken": "x" })),
+                400,
+                "InvalidNextTokenException",
+            ),
+            (
+                ask(json!({ "StartTime": 2, "EndTime": 1 })),
+                400,
+                "InvalidTimeRangeException",
+            ),
+            (
+                ask(json!({ "LookupAttributes": two })),
+                400,
+                "InvalidLookupAttributesException",
+            ),
+            (
+                ask(json!({ "LookupAttributes": [by("ReadOnly", "x")] })),
+                400,
+                "InvalidLookupAttributesException",
+            ),
+        ],
+    )
+    .await;
+    assert_eq!(
+        world.ask(ask(json!({ "MaxResults": 50 }))).await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn events_say_when_the_session_of_their_caller_began() {
+    let world = World::new().await;
+    let key = world.nobody().await;
+    world.clock.advance(Duration::from_secs(90));
+    world.ask_as(&key, list_jobs()).await;
+    world.ask(list_jobs()).await;
+    let events = world.events("ListTrainingJobs").await;
+    let of_session = &events[1]["userIdentity"]["sessionContext"]["attributes"];
+    let expected = json!({ "creationDate": "2023-11-14T22:13:20Z", "mfaAuthenticated": "false" });
+    assert_eq!(*of_session, expected);
+    // A permanent key has no session.
+    let of_root = &events[0]["userIdentity"]["sessionContext"]["attributes"];
+    assert_eq!(*of_root, json!(null));
+}
+
+#[tokio::test]
 async fn refused_signatures_are_on_record_as_nobodys_and_so_many_a_minute() {
     let world = World::new().await;
     let wrong = || {
