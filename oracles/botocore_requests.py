@@ -464,12 +464,14 @@ WHOLE_REQUESTS = [
     for operation in """
         AttachRolePolicy AttachUserPolicy CreateAccessKey CreatePolicy CreatePolicyVersion
         CreateRole CreateUser DeleteAccessKey DeletePolicy DeletePolicyVersion DeleteRole
-        DeleteRolePolicy DeleteUser DeleteUserPolicy DetachRolePolicy DetachUserPolicy
+        DeleteRolePermissionsBoundary DeleteRolePolicy DeleteUser DeleteUserPermissionsBoundary
+        DeleteUserPolicy DetachRolePolicy DetachUserPolicy
         GetAccessKeyLastUsed GetContextKeysForCustomPolicy GetPolicy GetPolicyVersion
         GetRolePolicy GetUser GetUserPolicy ListAccessKeys ListAccountAliases
         ListAttachedRolePolicies ListAttachedUserPolicies ListEntitiesForPolicy ListPolicies
         ListPolicyVersions ListRolePolicies ListRoles ListRoleTags ListUserPolicies ListUsers
-        ListUserTags PutRolePolicy PutUserPolicy SetDefaultPolicyVersion SimulateCustomPolicy
+        ListUserTags PutRolePermissionsBoundary PutRolePolicy PutUserPermissionsBoundary
+        PutUserPolicy SetDefaultPolicyVersion SimulateCustomPolicy
         SimulatePrincipalPolicy TagRole TagUser UntagRole UntagUser UpdateAccessKey
         UpdateAssumeRolePolicy UpdateRole UpdateUser
     """.split()

@@ -48,6 +48,7 @@ fn judge(policy: &Named, denial: &Named, kind: PolicyKind, subject: &Subject, re
     let ask = |action: &str, identity: &[Named], of_resource: Option<&Named>| {
         let layers = Layers {
             identity,
+            boundary: None,
             session: None,
             resource: of_resource,
         };

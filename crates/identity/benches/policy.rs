@@ -47,6 +47,7 @@ fn decide(bencher: Bencher) {
     facts.put("aws:PrincipalTag/team", "team-99");
     let layers = Layers {
         identity: &identity,
+        boundary: None,
         session: None,
         resource: None,
     };

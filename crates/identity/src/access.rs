@@ -35,6 +35,7 @@ const RESOURCE_TAG: &str = "aws:ResourceTag/";
 pub(crate) struct Principal<'d> {
     pub(crate) subject: Subject,
     pub(crate) policies: &'d [Named],
+    pub(crate) boundary: Option<&'d [Named]>,
     pub(crate) tags: BTreeMap<String, String>,
 }
 
@@ -158,6 +159,7 @@ impl Identity {
         let mut all = principal
             .policies
             .iter()
+            .chain(principal.boundary.unwrap_or_default())
             .chain(session)
             .chain(of_resource.map(|(_, named)| named));
         all.any(|named| named.policy.asks_for(start))
@@ -179,11 +181,13 @@ impl Identity {
             .map(|(_, named)| named);
         let mut layers = Layers {
             identity: principal.policies,
+            boundary: principal.boundary,
             session: key.narrowed.as_deref(),
             resource: of_resource,
         };
         let session = layers.session.unwrap_or_default();
-        let policies = layers.identity.iter().chain(session).chain(of_resource);
+        let bounds = layers.boundary.unwrap_or_default().iter().chain(session);
+        let policies = layers.identity.iter().chain(bounds).chain(of_resource);
         // A trust policy is asked seldom enough to have every fact at hand.
         let asks = TAKING_ON.contains(&action) || policies.into_iter().any(|n| n.policy.asks());
         let context = if asks {
@@ -257,6 +261,9 @@ impl Identity {
             policies: entry
                 .filter(|_| has_policies)
                 .map_or(&[], |entry| &entry.policies),
+            boundary: entry
+                .filter(|_| has_policies)
+                .and_then(|entry| entry.boundary.as_deref()),
             tags,
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct Directory {
 pub(crate) struct Entry {
     pub(crate) holder: Arc<Holder>,
     pub(crate) policies: Vec<Named>,
+    /// The policy that bounds them, if one does; none in it if that is not there, to allow nothing.
+    pub(crate) boundary: Option<Vec<Named>>,
     pub(crate) trust: Option<Named>,
 }
 
@@ -64,7 +66,12 @@ impl Directory {
             let name = format!("the trust policy of {}", holder.arn);
             named(&name, &role.trust, PolicyKind::Trust)
         });
+        let boundary = holder.boundary.as_ref().map(|arn| {
+            let policy = self.managed.get(arn);
+            policy.map(|(_, named)| named.clone()).into_iter().collect()
+        });
         Ok(Entry {
+            boundary,
             trust: trust.transpose()?,
             holder: Arc::new(holder),
             policies,

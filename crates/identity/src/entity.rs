@@ -26,6 +26,9 @@ pub struct Holder {
     pub attached: BTreeSet<String>,
     /// Its own policies by name.
     pub inline: BTreeMap<String, String>,
+    /// The ARN of the managed policy beyond which its own policies allow nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<String>,
     /// What it has as a role; users have nothing of it.
     pub role: Option<RolePart>,
 }

@@ -140,6 +140,7 @@ impl Layer {
     pub fn words(self) -> &'static str {
         match self {
             Self::Identity => "identity-based policy",
+            Self::Boundary => "permissions boundary",
             Self::Session => "session policy",
             Self::Resource => "resource-based policy",
             Self::Trust => "role trust policy",

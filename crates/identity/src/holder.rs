@@ -37,6 +37,8 @@ pub struct NewHolder {
     pub path: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// The ARN of the managed policy beyond which its own policies allow nothing.
+    pub boundary: Option<String>,
     /// What it has as a role; `None` makes a user.
     pub role: Option<RolePart>,
 }
@@ -79,10 +81,13 @@ impl Identity {
             tags: new.tags,
             attached: BTreeSet::new(),
             inline: BTreeMap::new(),
+            boundary: new.boundary,
             role: new.role,
         };
+        let built_in = self.built_in(holder.boundary.as_deref());
         self.change(permit, move |tx| {
             refuse_taken(tx, kind, &holder.name)?;
+            demand_policy(tx, holder.boundary.as_deref(), built_in)?;
             let (quota, max) = match kind {
                 HolderKind::User => ("UsersPerAccount", USERS_MAX),
                 HolderKind::Role => ("RolesPerAccount", ROLES_MAX),
@@ -241,16 +246,11 @@ impl Identity {
         name: &str,
         policy_arn: String,
     ) -> Result<(), Error> {
-        let built_in = self
-            .directory()
-            .managed(&policy_arn)
-            .is_some_and(|p| p.is_built_in());
+        let built_in = self.built_in(Some(&policy_arn));
         let name = name.to_owned();
         self.change(permit, move |tx| {
             let mut holder = found(tx, kind, &name)?;
-            if !built_in && !store::has_arn(tx, &policy_arn)? {
-                return Err(Error::not_found(Noun::Policy, &policy_arn));
-            }
+            demand_policy(tx, Some(&policy_arn), built_in)?;
             holder.attached.insert(policy_arn);
             if ATTACHED_MAX < holder.attached.len() {
                 let quota = match kind {
@@ -279,6 +279,32 @@ impl Identity {
             was_there.then_some(()).ok_or_else(missing)
         })
         .await
+    }
+
+    /// Gives a user or a role a boundary, in the place of the one that it has; `None` takes it away.
+    pub async fn set_boundary(
+        &self,
+        permit: &Permit,
+        kind: HolderKind,
+        name: &str,
+        policy_arn: Option<String>,
+    ) -> Result<(), Error> {
+        let built_in = self.built_in(policy_arn.as_deref());
+        let name = name.to_owned();
+        self.change(permit, move |tx| {
+            let mut holder = found(tx, kind, &name)?;
+            demand_policy(tx, policy_arn.as_deref(), built_in)?;
+            holder.boundary = policy_arn;
+            Ok(store::put_holder(tx, &holder)?)
+        })
+        .await
+    }
+
+    /// Whether a policy is one of those that the server itself provides.
+    fn built_in(&self, policy_arn: Option<&str>) -> bool {
+        let directory = self.directory();
+        let policy = policy_arn.and_then(|arn| directory.managed(arn));
+        policy.is_some_and(|policy| policy.is_built_in())
     }
 
     /// Gives a user or a role a policy of its own, in the place of that with the same name.
@@ -358,6 +384,16 @@ impl Identity {
 fn found(tx: &Tx<'_>, kind: HolderKind, name: &str) -> Result<Holder, Error> {
     let found = store::holder(tx, kind, name)?;
     found.ok_or_else(|| Error::not_found(kind.noun(), name))
+}
+
+/// Fails unless the policy, if one is named, is there.
+fn demand_policy(tx: &Tx<'_>, policy_arn: Option<&str>, built_in: bool) -> Result<(), Error> {
+    match policy_arn {
+        Some(arn) if !built_in && !store::has_arn(tx, arn)? => {
+            Err(Error::not_found(Noun::Policy, arn))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn refuse_taken(tx: &Tx<'_>, kind: HolderKind, name: &str) -> Result<(), Error> {

@@ -110,6 +110,16 @@ impl Identity {
         having.map(|entry| Arc::clone(&entry.holder)).collect()
     }
 
+    /// The users and roles whose boundary a managed policy is.
+    #[must_use]
+    pub fn bounded_by(&self, _permit: &Permit, arn: &str) -> Vec<Arc<Holder>> {
+        let directory = self.directory();
+        let kinds = [HolderKind::User, HolderKind::Role];
+        let entries = kinds.into_iter().flat_map(|kind| directory.entries(kind));
+        let bounded = entries.filter(|entry| entry.holder.boundary.as_deref() == Some(arn));
+        bounded.map(|entry| Arc::clone(&entry.holder)).collect()
+    }
+
     /// Deletes a managed policy that nobody has and that has one version.
     pub async fn delete_policy(&self, permit: &Permit, arn: &str) -> Result<(), Error> {
         let arn = own(arn)?;
@@ -120,7 +130,8 @@ impl Identity {
                 store::holders(tx, HolderKind::Role)?,
             ];
             let mut holders = holders.iter().flatten();
-            if holders.any(|holder| holder.attached.contains(&arn)) {
+            let bounds = |holder: &Holder| holder.boundary.as_ref() == Some(&arn);
+            if holders.any(|holder| holder.attached.contains(&arn) || bounds(holder)) {
                 return Err(Error::InUse(InUse::Holders));
             }
             if 1 < policy.versions.len() {

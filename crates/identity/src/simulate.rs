@@ -88,7 +88,9 @@ impl Identity {
             }
         }
         context.extend(simulation.context.clone());
-        let asked = policies.iter().chain(&of_resource);
+        let boundary = entry.and_then(|entry| entry.boundary.as_deref());
+        let bounds = boundary.unwrap_or_default();
+        let asked = policies.iter().chain(bounds).chain(&of_resource);
         let keys = asked.flat_map(|named| named.policy.keys());
         let mut missing: Vec<String> = keys
             .filter(|key| context.get(key).is_none())
@@ -98,6 +100,7 @@ impl Identity {
         missing.dedup();
         let layers = Layers {
             identity: &policies,
+            boundary,
             session: None,
             resource: of_resource.as_ref(),
         };

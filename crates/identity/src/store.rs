@@ -141,6 +141,7 @@ fn default_role(account: &AccountId, now: Timestamp) -> Holder {
         tags: BTreeMap::new(),
         attached: BTreeSet::from([builtin::OF_DEFAULT_ROLE.to_owned()]),
         inline: BTreeMap::new(),
+        boundary: None,
         role: Some(RolePart {
             trust: trust.to_string(),
             description: None,

@@ -83,12 +83,14 @@ pub(super) fn shown(document: &str) -> String {
     utf8_percent_encode(document, PLAIN).to_string()
 }
 
-pub(super) fn refuse_boundary(boundary: Option<&String>) -> Result<(), Fault> {
-    let text = "Sightline does not serve PermissionsBoundary.";
-    match boundary {
-        Some(_) => Err(fault(&Error::Unsupported(text))),
-        None => Ok(()),
-    }
+fn boundary(of: &Holder) -> Option<model::AttachedPermissionsBoundary> {
+    let arn = of.boundary.as_ref()?;
+    Some(model::AttachedPermissionsBoundary {
+        permissions_boundary_type: Some(
+            model::PermissionsBoundaryAttachmentType::PermissionsBoundaryPolicy,
+        ),
+        permissions_boundary_arn: Some(arn.clone()),
+    })
 }
 
 /// Whether a path begins as a request asks.
@@ -108,7 +110,7 @@ pub(super) fn user(user: &Holder) -> model::User {
         arn: user.arn.clone(),
         create_date: user.created_at,
         password_last_used: None,
-        permissions_boundary: None,
+        permissions_boundary: boundary(user),
         tags: some_tags(&user.tags),
     }
 }
@@ -125,7 +127,7 @@ pub(super) fn role(role: &Holder) -> model::Role {
         assume_role_policy_document: part.map(|part| shown(&part.trust)),
         description: part.and_then(|part| part.description.clone()),
         max_session_duration: seconds,
-        permissions_boundary: None,
+        permissions_boundary: boundary(role),
         tags: some_tags(&role.tags),
         role_last_used: None,
         source_role_template: None,

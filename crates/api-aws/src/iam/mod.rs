@@ -1,11 +1,12 @@
 //! IAM: users, roles, their keys and policies, and what policies would say.
 //!
-//! One file for each noun. What AWS has and this server has not (groups, permissions boundaries,
-//! MFA, federation) is refused by name.
+//! One file for each noun. What AWS has and this server has not (groups, MFA, federation)
+//! is refused by name.
 
 mod access_key;
 mod account;
 mod attached_policy;
+mod boundary;
 mod convert;
 mod inline_policy;
 mod policy;
@@ -32,6 +33,7 @@ pub(crate) fn operations(app: &Arc<App>, identity: &Identity, meta: &Meta) -> Op
     policy::operations(&mut on, app);
     policy_version::operations(&mut on, app);
     attached_policy::operations(&mut on, app);
+    boundary::operations(&mut on, app);
     inline_policy::operations(&mut on, app);
     account::operations(&mut on, app);
     simulation::operations(&mut on, app);

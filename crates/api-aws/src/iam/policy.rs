@@ -20,6 +20,7 @@ pub(super) fn operations(on: &mut Operations, app: &Arc<App>) {
 
 fn shown(app: &App, permit: &Permit, policy: &ManagedPolicy) -> model::Policy {
     let holders = app.identity.holders_of(permit, &policy.arn).len();
+    let bounded = app.identity.bounded_by(permit, &policy.arn).len();
     model::Policy {
         policy_name: Some(policy.name.clone()),
         policy_id: Some(policy.id.clone()),
@@ -27,7 +28,7 @@ fn shown(app: &App, permit: &Permit, policy: &ManagedPolicy) -> model::Policy {
         path: Some(policy.path.clone()),
         default_version_id: Some(format!("v{}", policy.default_version)),
         attachment_count: i32::try_from(holders).ok(),
-        permissions_boundary_usage_count: Some(0),
+        permissions_boundary_usage_count: i32::try_from(bounded).ok(),
         is_attachable: Some(true),
         description: policy.description.clone(),
         create_date: Some(policy.created_at),
@@ -77,21 +78,24 @@ async fn list(
         model::PolicyScopeType::Aws => policy.is_built_in(),
         model::PolicyScopeType::Local => !policy.is_built_in(),
     };
-    // Nothing is a boundary, so a filter for boundaries finds nothing.
-    let no_boundaries =
-        input.policy_usage_filter != Some(model::PolicyUsageType::PermissionsBoundary);
-    let attached_only = input.only_attached == Some(true);
+    let is_used = |policy: &model::Policy| match &input.policy_usage_filter {
+        Some(model::PolicyUsageType::PermissionsBoundary) => {
+            policy.permissions_boundary_usage_count != Some(0)
+        }
+        Some(model::PolicyUsageType::PermissionsPolicy) => policy.attachment_count != Some(0),
+        None => input.only_attached != Some(true) || policy.attachment_count != Some(0),
+    };
     let policies = app.identity.policies(&permit);
     let shown = policies
         .iter()
-        .filter(|policy| no_boundaries && in_scope(policy))
+        .filter(|policy| in_scope(policy))
         .filter(|policy| below(&policy.path, input.path_prefix.as_ref()))
         .map(|policy| model::Policy {
             description: None,
             tags: None,
             ..shown(&app, &permit, policy)
         })
-        .filter(|policy| !attached_only || policy.attachment_count != Some(0));
+        .filter(is_used);
     let page = page(shown, input.marker.as_deref(), input.max_items, |policy| {
         policy.arn.as_deref().unwrap_or_default()
     })?;
@@ -130,7 +134,20 @@ async fn list_entities(
             | model::EntityType::AWSManagedPolicy,
         ) => false,
     };
-    let holders = app.identity.holders_of(&permit, arn);
+    let (as_policy, as_boundary) = match input.policy_usage_filter {
+        None => (true, true),
+        Some(model::PolicyUsageType::PermissionsPolicy) => (true, false),
+        Some(model::PolicyUsageType::PermissionsBoundary) => (false, true),
+    };
+    let mut holders = Vec::new();
+    if as_policy {
+        holders.extend(app.identity.holders_of(&permit, arn));
+    }
+    if as_boundary {
+        let having: Vec<String> = holders.iter().map(|holder| holder.arn.clone()).collect();
+        let bounded = app.identity.bounded_by(&permit, arn).into_iter();
+        holders.extend(bounded.filter(|holder| !having.contains(&holder.arn)));
+    }
     let wanted = holders
         .into_iter()
         .filter(|holder| wanted(holder.kind()))

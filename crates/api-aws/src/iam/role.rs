@@ -6,7 +6,7 @@ use sightline_api::{Fault, Operations};
 use sightline_identity::{NewHolder, Permit, RoleChange, RolePart, SESSION_S_DEFAULT};
 use sightline_model_aws::iam as model;
 
-use super::convert::{self, ROLE, below, page, path_of, refuse_boundary, tags_of};
+use super::convert::{self, ROLE, below, page, path_of, tags_of};
 use super::fault;
 use crate::App;
 
@@ -32,11 +32,11 @@ async fn create(
     permit: Permit,
     input: model::CreateRoleInput,
 ) -> Result<model::CreateRoleOutput, Fault> {
-    refuse_boundary(input.permissions_boundary.as_ref())?;
     let new = NewHolder {
         name: input.role_name,
         path: path_of(input.path),
         tags: tags_of(input.tags)?,
+        boundary: input.permissions_boundary,
         role: Some(RolePart {
             trust: input.assume_role_policy_document,
             description: input.description,
@@ -72,6 +72,7 @@ async fn list(
         &r.name
     })?;
     let without_tags = |role: &sightline_identity::Holder| model::Role {
+        permissions_boundary: None,
         tags: None,
         ..convert::role(role)
     };

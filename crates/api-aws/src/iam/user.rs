@@ -6,7 +6,7 @@ use sightline_api::{Fault, Operations};
 use sightline_identity::{Error, Grants, NewHolder, Permit};
 use sightline_model_aws::iam as model;
 
-use super::convert::{self, USER, below, page, path_of, refuse_boundary, tags_of};
+use super::convert::{self, USER, below, page, path_of, tags_of};
 use super::fault;
 use crate::App;
 
@@ -46,11 +46,11 @@ async fn create(
     permit: Permit,
     input: model::CreateUserInput,
 ) -> Result<model::CreateUserOutput, Fault> {
-    refuse_boundary(input.permissions_boundary.as_ref())?;
     let new = NewHolder {
         name: input.user_name,
         path: path_of(input.path),
         tags: tags_of(input.tags)?,
+        boundary: input.permissions_boundary,
         role: None,
     };
     let made = app.identity.create_holder(&permit, new).await;
@@ -104,6 +104,7 @@ async fn list(
         &u.name
     })?;
     let without_tags = |user: &sightline_identity::Holder| model::User {
+        permissions_boundary: None,
         tags: None,
         ..convert::user(user)
     };

@@ -2,7 +2,8 @@
 //!
 //! Within one account, as AWS decides: an explicit denial anywhere wins. Else an identity-based
 //! policy or a resource-based policy that names the principal must allow; and where a session has
-//! policies of its own, these must allow too, unless the resource names that very session.
+//! policies of its own, or the principal a boundary, these must allow too, unless the resource
+//! names that very user or session.
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Named {
 pub struct Layers<'a> {
     /// Those of the principal.
     pub identity: &'a [Named],
+    /// Those that bound the principal; `None` if none does.
+    pub boundary: Option<&'a [Named]>,
     /// Those that narrow a session; `None` if it has none.
     pub session: Option<&'a [Named]>,
     /// That of the resource.
@@ -33,6 +36,8 @@ pub struct Layers<'a> {
 pub enum Layer {
     /// Of the principal.
     Identity,
+    /// The most that those of the principal may allow.
+    Boundary,
     /// Of its session.
     Session,
     /// Of the resource.
@@ -78,6 +83,7 @@ impl Layers<'_> {
         let session = self.session.unwrap_or_default();
         let layers = [
             (Layer::Identity, self.identity),
+            (Layer::Boundary, self.boundary.unwrap_or_default()),
             (Layer::Session, session),
             (
                 Layer::Resource,
@@ -111,13 +117,19 @@ impl Layers<'_> {
         let Some(first) = first else {
             return Decision::ImplicitDeny(Layer::Identity);
         };
-        let Some(session) = self.session else {
-            return Decision::Allowed(vec![first]);
-        };
-        match first_allow(Layer::Session, session, question) {
-            Some(second) => Decision::Allowed(vec![first, second]),
-            None => Decision::ImplicitDeny(Layer::Session),
+        let mut reasons = vec![first];
+        let bounds = [
+            (Layer::Boundary, self.boundary),
+            (Layer::Session, self.session),
+        ];
+        for (layer, policies) in bounds {
+            let Some(policies) = policies else { continue };
+            match first_allow(layer, policies, question) {
+                Some(reason) => reasons.push(reason),
+                None => return Decision::ImplicitDeny(layer),
+            }
         }
+        Decision::Allowed(reasons)
     }
 }
 

@@ -21,6 +21,7 @@ struct Case {
     resource: String,
     #[serde(default)]
     identity: Vec<Value>,
+    boundary: Option<Value>,
     session: Option<Vec<Value>>,
     resource_policy: Option<Value>,
     #[serde(default)]
@@ -81,6 +82,10 @@ impl Case {
         };
         let identity = read(&self.identity);
         let session = self.session.as_deref().map(read);
+        let boundary = self
+            .boundary
+            .as_ref()
+            .map(|one| read(std::slice::from_ref(one)));
         let of_resource = self.resource_policy.as_ref();
         let of_resource = of_resource.map(|one| ready(&self.name, one, PolicyKind::Bucket));
         let mut context = Context::default();
@@ -92,6 +97,7 @@ impl Case {
         }
         let layers = Layers {
             identity: &identity,
+            boundary: boundary.as_deref(),
             session: session.as_deref(),
             resource: of_resource.as_ref(),
         };

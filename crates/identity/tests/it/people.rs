@@ -86,6 +86,7 @@ fn holder(name: &str, role: Option<RolePart>) -> NewHolder {
         name: name.to_owned(),
         path: "/".to_owned(),
         tags: BTreeMap::new(),
+        boundary: None,
         role,
     }
 }

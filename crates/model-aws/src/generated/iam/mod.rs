@@ -5,6 +5,7 @@ use sightline_wire::schema::{ErrorShape, Protocol, Service, Unserved};
 mod access_key;
 mod account;
 mod attached_policy;
+mod boundary;
 mod inline_policy;
 mod policy;
 mod policy_version;
@@ -15,6 +16,7 @@ mod user;
 pub use access_key::*;
 pub use account::*;
 pub use attached_policy::*;
+pub use boundary::*;
 pub use inline_policy::*;
 pub use policy::*;
 pub use policy_version::*;
@@ -45,6 +47,10 @@ pub static SERVICE: Service = Service {
         &attached_policy::OPERATION_DETACH_USER_POLICY,
         &attached_policy::OPERATION_LIST_ATTACHED_ROLE_POLICIES,
         &attached_policy::OPERATION_LIST_ATTACHED_USER_POLICIES,
+        &boundary::OPERATION_DELETE_ROLE_PERMISSIONS_BOUNDARY,
+        &boundary::OPERATION_DELETE_USER_PERMISSIONS_BOUNDARY,
+        &boundary::OPERATION_PUT_ROLE_PERMISSIONS_BOUNDARY,
+        &boundary::OPERATION_PUT_USER_PERMISSIONS_BOUNDARY,
         &inline_policy::OPERATION_DELETE_ROLE_POLICY,
         &inline_policy::OPERATION_DELETE_USER_POLICY,
         &inline_policy::OPERATION_GET_ROLE_POLICY,
@@ -164,14 +170,12 @@ static UNSERVED: &[Unserved] = &[
     Unserved::rpc("DeleteInstanceProfile"),
     Unserved::rpc("DeleteLoginProfile"),
     Unserved::rpc("DeleteOpenIDConnectProvider"),
-    Unserved::rpc("DeleteRolePermissionsBoundary"),
     Unserved::rpc("DeleteSAMLProvider"),
     Unserved::rpc("DeleteSSHPublicKey"),
     Unserved::rpc("DeleteServerCertificate"),
     Unserved::rpc("DeleteServiceLinkedRole"),
     Unserved::rpc("DeleteServiceSpecificCredential"),
     Unserved::rpc("DeleteSigningCertificate"),
-    Unserved::rpc("DeleteUserPermissionsBoundary"),
     Unserved::rpc("DeleteVirtualMFADevice"),
     Unserved::rpc("DetachGroupPolicy"),
     Unserved::rpc("DisableOrganizationsRootCredentialsManagement"),
@@ -232,8 +236,6 @@ static UNSERVED: &[Unserved] = &[
     Unserved::rpc("ListVirtualMFADevices"),
     Unserved::rpc("PutAccountProperties"),
     Unserved::rpc("PutGroupPolicy"),
-    Unserved::rpc("PutRolePermissionsBoundary"),
-    Unserved::rpc("PutUserPermissionsBoundary"),
     Unserved::rpc("RejectDelegationRequest"),
     Unserved::rpc("RemoveClientIDFromOpenIDConnectProvider"),
     Unserved::rpc("RemoveRoleFromInstanceProfile"),

@@ -40,7 +40,7 @@ pub(super) static OPERATION_CREATE_ROLE: Operation = Operation {
     action: "iam:CreateRole",
     asking: Asking::Once,
     resources: &["role{Path}{RoleName}", "role/{RoleName}"],
-    conditions: &[],
+    conditions: &[("iam:PermissionsBoundary", "PermissionsBoundary")],
     passes_role: None,
 };
 

@@ -40,7 +40,7 @@ pub(super) static OPERATION_CREATE_USER: Operation = Operation {
     action: "iam:CreateUser",
     asking: Asking::Once,
     resources: &["user{Path}{UserName}", "user/{UserName}"],
-    conditions: &[],
+    conditions: &[("iam:PermissionsBoundary", "PermissionsBoundary")],
     passes_role: None,
 };
 
