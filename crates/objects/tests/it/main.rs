@@ -10,6 +10,7 @@ mod crash;
 mod leftovers;
 #[cfg(test)]
 mod million;
+mod model;
 #[cfg(test)]
 mod multipart;
 #[cfg(test)]
