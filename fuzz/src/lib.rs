@@ -6,11 +6,13 @@
 mod chunked;
 mod document;
 mod policy;
+mod post;
 mod signature;
 
 pub use chunked::chunked;
 pub use document::{address, form, json, xml};
 pub use policy::policy;
+pub use post::post;
 pub use signature::signature;
 
 /// Takes one byte off the front; zero when there is none.

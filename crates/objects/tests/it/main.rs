@@ -10,6 +10,7 @@ mod crash;
 mod leftovers;
 #[cfg(test)]
 mod million;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod multipart;
