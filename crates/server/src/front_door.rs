@@ -39,6 +39,7 @@ use crate::newcomers::Newcomers;
 use crate::patience::Guarded;
 use crate::payload::{checked, fault_of};
 use crate::peer::Peer;
+use crate::preflight;
 use crate::probe::Probes;
 use crate::route::{self, Arrived, Routed, Target, header, protocol_of};
 use refused::{Refusals, Refused};
@@ -147,6 +148,16 @@ impl FrontDoor {
         turned_away(&parts, gate::busy(), &RequestId::random())
     }
 
+    /// The answer to what is refused whoever sends it.
+    fn refused_unread(&self, parts: &Parts, id: &RequestId) -> Option<Response<Body>> {
+        let uri_bytes_max = self.limits.uri_bytes;
+        if uri_bytes_max < uri_bytes(parts) {
+            return Some(turned_away(parts, uri_too_long(uri_bytes_max), id));
+        }
+        let fault = preflight::refused(parts)?;
+        Some(encode_fault(Protocol::RestXml, None, fault, id))
+    }
+
     async fn answer_within(
         &self,
         mut parts: Parts,
@@ -155,8 +166,8 @@ impl FrontDoor {
         id: RequestId,
         exchange: &mut Exchange,
     ) -> Response<Body> {
-        if self.limits.uri_bytes < uri_bytes(&parts) {
-            return turned_away(&parts, uri_too_long(self.limits.uri_bytes), &id);
+        if let Some(response) = self.refused_unread(&parts, &id) {
+            return response;
         }
         let mut in_path_style = self.hosts.in_path_style(&parts);
         if form::is_one(&parts) {

@@ -29,6 +29,7 @@ mod patience;
 mod payload;
 mod peer;
 mod places;
+mod preflight;
 mod probe;
 mod route;
 mod stores;

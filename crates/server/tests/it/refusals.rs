@@ -347,3 +347,46 @@ async fn refused_signatures_are_on_record_as_nobodys_and_so_many_a_minute() {
         (1, &json!("AccessDenied"))
     );
 }
+
+/// S3's answers for a bucket without a configuration for pages of other sites.
+#[tokio::test]
+async fn a_preflight_is_told_that_no_other_site_may_ask() {
+    let world = World::new().await;
+    let bucket = world.assembly.default_bucket.clone();
+    let ask = |target: &str| Ask::s3(Method::OPTIONS, target, "");
+    let whole = |target: &str| {
+        ask(target)
+            .with("origin", "https://example.org")
+            .with("access-control-request-method", "PUT")
+    };
+    for (target, kind) in [
+        (format!("/{bucket}/key"), "OBJECT"),
+        (format!("/{bucket}"), "BUCKET"),
+        ("/nobodys-bucket/".to_owned(), "BUCKET"),
+    ] {
+        let answer = world.ask_unsigned(whole(&target)).await;
+        let got = (answer.status, answer.code());
+        assert_eq!(got, (403, "AccessForbidden".to_owned()), "{}", answer.text);
+        let kind = format!("<ResourceType>{kind}</ResourceType>");
+        assert!(answer.text.contains(&kind), "{}", answer.text);
+        assert!(
+            answer.text.contains("<Method>PUT</Method>"),
+            "{}",
+            answer.text
+        );
+        let allows = answer
+            .headers
+            .keys()
+            .any(|name| name.as_str().starts_with("access-control"));
+        assert!(!allows, "nothing is allowed");
+    }
+    let target = format!("/{bucket}/key");
+    let without_method = ask(&target).with("origin", "https://example.org");
+    for incomplete in [ask(&target), without_method] {
+        let answer = world.ask_unsigned(incomplete).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "BadRequest".to_owned())
+        );
+    }
+}
