@@ -8,6 +8,9 @@ use crate::world::Ask;
 
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
+/// More bytes than are taken before anything is looked up: few cost less than the question.
+const LARGE: usize = 100_000;
+
 fn put(bucket: &str) -> Ask {
     Ask::s3(Method::PUT, &format!("/{bucket}/k"), "")
         .with("expect", "100-continue")
@@ -38,17 +41,17 @@ async fn what_cannot_succeed_is_refused_before_its_body() {
     );
     let six_gib = 6 << 30;
     let cases = [
-        (put("nobodys-bucket"), 5, "404 ", "NoSuchBucket"),
+        (put("nobodys-bucket"), LARGE, "404 ", "NoSuchBucket"),
         (put(&bucket), six_gib, "400 ", "EntityTooLarge"),
         (
             put(&bucket).with("if-none-match", "*"),
-            5,
+            LARGE,
             "412 ",
             "PreconditionFailed",
         ),
         (
             put(&bucket).with("if-match", "\"other\""),
-            5,
+            LARGE,
             "412 ",
             "PreconditionFailed",
         ),
