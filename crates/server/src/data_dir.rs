@@ -16,6 +16,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,13 @@ const HOST_BUNDLES: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
+
+/// How often a lock that is held is asked for: a second in all, far longer than a process needs
+/// between its fork and its program.
+const LOCK_ATTEMPTS: u32 = 20;
+
+/// The pause between two attempts.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A data directory that is held by this process.
 #[derive(Debug)]
@@ -93,6 +101,18 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDi
     }
 }
 
+/// A process that a killed server was just starting holds the lock until its own program begins,
+/// so the lock is asked for more than once.
+fn take(lock: &File) -> bool {
+    for _ in 0..LOCK_ATTEMPTS {
+        if flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return true;
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    false
+}
+
 impl DataDir {
     /// Takes hold of a data directory, making it if absent. Only its owner may look into it.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
@@ -112,8 +132,9 @@ impl DataDir {
             .mode(0o600)
             .open(&lock_path)
             .map_err(failed("open", &lock_path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| DataDirError::InUse(path.clone()))?;
+        if !take(&lock) {
+            return Err(DataDirError::InUse(path));
+        }
         Ok(Self { path, _lock: lock })
     }
 
