@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from work import bucket_of, process, processing_end, unique
@@ -80,3 +81,19 @@ def test_events_hold_no_secret(server):
     for event in events_of(server, EventName="CreateProcessingJob"):
         assert secret not in event["CloudTrailEvent"]
         assert "hunter2" not in event["CloudTrailEvent"]
+
+
+def test_events_of_s3_tell_how_they_were_signed_and_of_no_other_service(server):
+    s3 = server.client("s3")
+    bucket, key = bucket_of(server), unique("signed")
+    where = {"Bucket": bucket, "Key": key}
+    form = s3.generate_presigned_post(**where)
+    assert requests.post(form["url"], data=form["fields"], files={"file": b"x"}).status_code == 204
+    assert requests.get(s3.generate_presigned_url("get_object", Params=where)).text == "x"
+    s3.head_object(**where)
+    told = {e["EventName"]: e["detail"]["additionalEventData"]["AuthenticationMethod"]
+            for e in events_of(server, ResourceName="arn:aws:s3:::%s/%s" % (bucket, key))}
+    assert told == {"PostObject": "HtmlForm", "GetObject": "QueryString", "HeadObject": "AuthHeader"}
+    server.client("sts").get_caller_identity()
+    assert all("additionalEventData" not in e["detail"]
+               for e in events_of(server, EventName="GetCallerIdentity"))

@@ -115,6 +115,7 @@ fn event(number: usize) -> Event {
         account,
         source: "127.0.0.1".to_owned(),
         tls: None,
+        signed: None,
         user_agent: "Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux lang/python#3.13".to_owned(),
         operation: OperationName {
             source: "s3.amazonaws.com",

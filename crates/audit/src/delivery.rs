@@ -249,6 +249,7 @@ impl Audit {
             },
             source: SERVICE.to_owned(),
             tls: None,
+            signed: None,
             user_agent: SERVICE.to_owned(),
             operation: OperationName {
                 source: SERVICE,

@@ -437,6 +437,7 @@ fn platform_cx(shared: &Shared, spec: &JobSpec) -> Cx {
         },
         source: "sagemaker.amazonaws.com".to_owned(),
         tls: None,
+        signed: None,
         user_agent: "sagemaker.amazonaws.com".to_owned(),
         operation: OperationName {
             source: "sagemaker.amazonaws.com",

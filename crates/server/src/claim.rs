@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use sightline_types::Timestamp;
+use sightline_types::{Signed, Timestamp};
 use sightline_wire::sigv4::{
-    self, PayloadHash, PayloadHasher, SecretKey, SessionToken, SigV4Error, Verified, sha256,
+    self, PayloadHash, PayloadHasher, Place, SecretKey, SessionToken, SigV4Error, Verified, sha256,
 };
 use sightline_wire::{post, sigv2};
 
@@ -54,6 +54,19 @@ impl Claim {
             Self::V2(presented) => presented.session_token.as_ref(),
             Self::Form(presented) => presented.session_token.as_ref(),
         }
+    }
+
+    /// How the request is signed, as events of S3 tell.
+    pub(crate) fn signed(&self) -> Option<Signed> {
+        let (version, method) = match self {
+            Self::V4(presented) => match presented.place {
+                Place::Header => ("SigV4", "AuthHeader"),
+                Place::Query => ("SigV4", "QueryString"),
+            },
+            Self::V2(_) => ("SigV2", "QueryString"),
+            Self::Form(_) => ("SigV4", "HtmlForm"),
+        };
+        (self.service() == "s3").then_some(Signed { version, method })
     }
 
     /// Checks the scope, where the version has one.

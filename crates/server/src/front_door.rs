@@ -236,7 +236,8 @@ impl FrontDoor {
                 return encode_fault(protocol, None, throttled.fault(protocol), &id);
             }
         }
-        self.carry_out(routed, &key, &proof, peer, id).await
+        self.carry_out(routed, &key, (&claim, &proof), peer, id)
+            .await
     }
 
     /// The key that a claim names, if it exists and has not ended.
@@ -297,7 +298,7 @@ impl FrontDoor {
         &self,
         routed: Routed<'_>,
         key: &AccessKey,
-        proof: &Proof,
+        (claim, proof): (&Claim, &Proof),
         peer: &Peer,
         request_id: RequestId,
     ) -> Response<Body> {
@@ -311,7 +312,8 @@ impl FrontDoor {
         if let Some(uri) = in_path_style {
             parts.uri = uri;
         }
-        let cx = self.context(&parts, key.caller.clone(), peer, request_id);
+        let mut cx = self.context(&parts, key.caller.clone(), peer, request_id);
+        cx.signed = claim.signed();
         let Target::Served(operations, operation) = target else {
             return self.refuse(&target, protocol, cx).await;
         };
@@ -379,6 +381,7 @@ impl FrontDoor {
             caller,
             source: peer.source.to_string(),
             tls: peer.tls.clone(),
+            signed: None,
             user_agent: user_agent.chars().take(USER_AGENT_CHARS_MAX).collect(),
             operation: UNKNOWN_OPERATION,
             parameters: None,

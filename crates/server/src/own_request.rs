@@ -24,6 +24,7 @@ pub(crate) async fn own_request(
         caller: root.caller.clone(),
         source: SELF.to_owned(),
         tls: None,
+        signed: None,
         user_agent: SELF.to_owned(),
         operation: OperationName {
             source: "s3.amazonaws.com",

@@ -33,6 +33,15 @@ pub struct TlsDetails {
     pub server_name: Option<String>,
 }
 
+/// How a request to S3 was signed, in the words of CloudTrail's `additionalEventData`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// `SigV4` or `SigV2`.
+    pub version: &'static str,
+    /// `AuthHeader`, `QueryString` or `HtmlForm`: where the signature stood.
+    pub method: &'static str,
+}
+
 /// What travels with a request from the front door to the event it leaves behind.
 #[derive(Debug)]
 pub struct Cx {
@@ -50,6 +59,8 @@ pub struct Cx {
     pub source: String,
     /// How the connection was protected; `None` if it was not.
     pub tls: Option<TlsDetails>,
+    /// How it was signed, if S3 was asked.
+    pub signed: Option<Signed>,
     /// The client's `User-Agent`, cut to 1,024 characters.
     pub user_agent: String,
     /// The operation asked for.
@@ -72,6 +83,7 @@ impl Cx {
             caller: self.caller.clone(),
             source: self.source.clone(),
             tls: self.tls.clone(),
+            signed: self.signed,
             user_agent: self.user_agent.clone(),
             operation,
             parameters: None,

@@ -13,7 +13,7 @@ mod page;
 mod time;
 
 pub use arn::{Arn, InvalidArn};
-pub use cx::{Caller, Cx, OperationName, Recorded, TlsDetails};
+pub use cx::{Caller, Cx, OperationName, Recorded, Signed, TlsDetails};
 pub use error_kind::ErrorKind;
 pub use event::{Event, EventOutcome, ResourceRef};
 pub use ids::{AccountId, InvalidId, Region, RequestId};

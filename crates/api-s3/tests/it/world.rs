@@ -188,6 +188,7 @@ impl World {
             caller: self.caller.clone(),
             source: "127.0.0.1".to_owned(),
             tls: None,
+            signed: None,
             user_agent: "test".to_owned(),
             operation: OperationName {
                 source: "",

@@ -242,6 +242,7 @@ impl World {
             caller: self.key.caller.clone(),
             source: "192.0.2.7".to_owned(),
             tls: None,
+            signed: None,
             user_agent: "test".to_owned(),
             operation: OperationName {
                 source: "",

@@ -110,6 +110,7 @@ impl World {
             region: self.identity.region().clone(),
             source: "127.0.0.1".to_owned(),
             tls: None,
+            signed: None,
             user_agent: "test".to_owned(),
             operation: OperationName {
                 source,

@@ -38,6 +38,7 @@ pub(crate) fn cx(identity: &Identity, caller: &Caller) -> Arc<Cx> {
         caller: caller.clone(),
         source: "127.0.0.1".to_owned(),
         tls: None,
+        signed: None,
         user_agent: String::new(),
         operation: OperationName {
             source: "s3.amazonaws.com",

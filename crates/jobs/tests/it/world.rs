@@ -153,6 +153,7 @@ impl World {
             },
             source: "127.0.0.1".to_owned(),
             tls: None,
+            signed: None,
             user_agent: "test".to_owned(),
             operation: OperationName {
                 source: "sagemaker.amazonaws.com",

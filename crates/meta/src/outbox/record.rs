@@ -155,6 +155,8 @@ struct Form<'a> {
     error_message: Option<&'a str>,
     request_parameters: Option<&'a Json>,
     response_elements: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_event_data: Option<SignedWith>,
     #[serde(rename = "requestID")]
     request_id: &'a str,
     read_only: bool,
@@ -165,6 +167,14 @@ struct Form<'a> {
     event_category: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_details: Option<Tls<'a>>,
+}
+
+/// What S3 adds.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SignedWith {
+    signature_version: &'static str,
+    authentication_method: &'static str,
 }
 
 #[derive(Serialize)]
@@ -208,6 +218,10 @@ impl<'a> Form<'a> {
             error_message: failure.map(|(_, message)| cut(message, MESSAGE_CHARS_MAX)),
             request_parameters: cx.parameters.as_deref(),
             response_elements: event.response.as_ref(),
+            additional_event_data: cx.signed.map(|signed| SignedWith {
+                signature_version: signed.version,
+                authentication_method: signed.method,
+            }),
             request_id: cx.request_id.as_str(),
             read_only: cx.operation.read_only,
             resources: event

@@ -66,6 +66,7 @@ fn event(name: &'static str, read_only: bool) -> Event {
         },
         source: "127.0.0.1".to_owned(),
         tls: None,
+        signed: None,
         user_agent: "test".to_owned(),
         operation: OperationName {
             source: "sagemaker.amazonaws.com",

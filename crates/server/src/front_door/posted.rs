@@ -92,7 +92,8 @@ impl FrontDoor {
             Ok(write) => write,
             Err(fault) => return refuse(fault),
         };
-        let cx = self.context(&parts, key.caller.clone(), peer, id);
+        let mut cx = self.context(&parts, key.caller.clone(), peer, id);
+        cx.signed = claim.signed();
         let request = Request {
             operation: &POST_OBJECT,
             protocol,

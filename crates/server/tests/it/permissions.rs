@@ -89,4 +89,8 @@ async fn a_change_is_recorded_once_with_who_made_it() {
     assert_eq!(ours[0]["userAgent"], "tester/1");
     assert_eq!(ours[0]["readOnly"], false);
     assert!(ours[0].get("errorCode").is_none());
+    assert_eq!(
+        ours[0]["additionalEventData"],
+        json!({ "SignatureVersion": "SigV4", "AuthenticationMethod": "AuthHeader" })
+    );
 }

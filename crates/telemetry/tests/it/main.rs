@@ -37,6 +37,7 @@ impl Bed {
             caller: identity.root_key().await.unwrap().caller.clone(),
             source: "127.0.0.1".to_owned(),
             tls: None,
+            signed: None,
             user_agent: String::new(),
             operation: OperationName {
                 source: "logs",
