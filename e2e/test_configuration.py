@@ -55,9 +55,10 @@ def test_a_file_in_the_data_directory_configures_its_server(tmp_path):
         assert server.region == "eu-west-2"
         s3 = server.client("s3")
         bucket = "sagemaker-%s-%s" % (server.region, server.account)
-        s3.put_object(Bucket=bucket, Key="k", Body=b"lies elsewhere")
+        body = b"lies elsewhere" * 10_000
+        s3.put_object(Bucket=bucket, Key="k", Body=body)
         files = [file.read_bytes() for file in (tmp_path / "bytes").rglob("*") if file.is_file()]
-        assert b"lies elsewhere" in files
+        assert body in files
     finally:
         server.stop()
 
