@@ -192,15 +192,8 @@ impl FrontDoor {
         let key = match self.key_of(&claim).await {
             Ok(key) => key,
             Err(error) => {
-                let refused = Refused {
-                    error,
-                    claim: Some(&claim),
-                    parts: &parts,
-                    protocol,
-                    operation: UNKNOWN_OPERATION,
-                    peer,
-                    id,
-                };
+                let asked = (&parts, protocol, UNKNOWN_OPERATION);
+                let refused = Refused::of(error, &claim, asked, peer, id);
                 return self.disbelieved(refused).await;
             }
         };
@@ -216,15 +209,9 @@ impl FrontDoor {
         let proof = match self.believe(&claim, &key, &routed) {
             Ok(proof) => proof,
             Err(error) => {
-                let refused = Refused {
-                    error,
-                    claim: Some(&claim),
-                    parts: &routed.parts,
-                    protocol: routed.protocol,
-                    operation: operation_of(&routed.target),
-                    peer,
-                    id,
-                };
+                let operation = operation_of(&routed.target);
+                let asked = (&routed.parts, routed.protocol, operation);
+                let refused = Refused::of(error, &claim, asked, peer, id);
                 return self.disbelieved(refused).await;
             }
         };

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct VirtualClock {
     now: watch::Sender<Timestamp>,
-    /// How long each of those who sleep meant to, in no order.
-    asleep: watch::Sender<Vec<Duration>>,
+    /// How long each of those who sleep meant to, and until when, in no order.
+    asleep: watch::Sender<Vec<(Duration, Timestamp)>>,
 }
 
 impl VirtualClock {
@@ -30,11 +30,15 @@ impl VirtualClock {
         self.now.send_modify(|now| *now = now.plus(by));
     }
 
-    /// Returns once somebody sleeps for exactly this long, so that advancing will wake them.
+    /// Returns once somebody sleeps for exactly this long, so that advancing will wake them. Whoever
+    /// was woken and has not yet noticed does not count.
     pub async fn until_asleep_for(&self, duration: Duration) {
         let mut asleep = self.asleep.subscribe();
         asleep
-            .wait_for(|asleep| asleep.contains(&duration))
+            .wait_for(|asleep| {
+                let now = self.now();
+                asleep.iter().any(|(of, end)| *of == duration && now < *end)
+            })
             .await
             .expect("the clock outlives those who look at it");
     }
@@ -49,7 +53,7 @@ impl Clock for VirtualClock {
     async fn sleep(&self, duration: Duration) {
         let end = self.now().plus(duration);
         let mut now = self.now.subscribe();
-        let _asleep = Asleep::begin(&self.asleep, duration);
+        let _asleep = Asleep::begin(&self.asleep, (duration, end));
         now.wait_for(|now| end <= *now)
             .await
             .expect("the clock outlives those who sleep by it");
@@ -58,21 +62,24 @@ impl Clock for VirtualClock {
 
 /// One who sleeps, until woken or given up.
 struct Asleep<'c> {
-    all: &'c watch::Sender<Vec<Duration>>,
-    duration: Duration,
+    all: &'c watch::Sender<Vec<(Duration, Timestamp)>>,
+    own: (Duration, Timestamp),
 }
 
 impl<'c> Asleep<'c> {
-    fn begin(all: &'c watch::Sender<Vec<Duration>>, duration: Duration) -> Self {
-        all.send_modify(|asleep| asleep.push(duration));
-        Self { all, duration }
+    fn begin(
+        all: &'c watch::Sender<Vec<(Duration, Timestamp)>>,
+        own: (Duration, Timestamp),
+    ) -> Self {
+        all.send_modify(|asleep| asleep.push(own));
+        Self { all, own }
     }
 }
 
 impl Drop for Asleep<'_> {
     fn drop(&mut self) {
         self.all.send_modify(|asleep| {
-            if let Some(at) = asleep.iter().position(|other| *other == self.duration) {
+            if let Some(at) = asleep.iter().position(|other| *other == self.own) {
                 asleep.swap_remove(at);
             }
         });

@@ -52,15 +52,8 @@ impl FrontDoor {
         let key = match self.believe_form(&claim, &parts).await {
             Ok(key) => key,
             Err(error) => {
-                let refused = Refused {
-                    error,
-                    claim: Some(&claim),
-                    parts: &parts,
-                    protocol,
-                    operation: UPLOAD,
-                    peer,
-                    id,
-                };
+                let asked = (&parts, protocol, UPLOAD);
+                let refused = Refused::of(error, &claim, asked, peer, id);
                 return self.disbelieved(refused).await;
             }
         };

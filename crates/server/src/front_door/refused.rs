@@ -42,6 +42,27 @@ pub(super) struct Refused<'r> {
     pub(super) id: RequestId,
 }
 
+impl<'r> Refused<'r> {
+    /// A request whose claim could be read.
+    pub(super) fn of(
+        error: SigV4Error,
+        claim: &'r Claim,
+        (parts, protocol, operation): (&'r Parts, Protocol, OperationName),
+        peer: &'r Peer,
+        id: RequestId,
+    ) -> Self {
+        Self {
+            error,
+            claim: Some(claim),
+            parts,
+            protocol,
+            operation,
+            peer,
+            id,
+        }
+    }
+}
+
 /// What was recorded of late, by the code of the answer, of which there are few.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Mutex<HashMap<&'static str, Reason>>);
