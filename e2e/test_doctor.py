@@ -1,7 +1,9 @@
 """`sightline doctor` on hosts that are well and on such that are not."""
 
+import contextlib
 import json
 import socket
+import sqlite3
 import subprocess
 
 from running import BINARY, clean_environment
@@ -30,12 +32,12 @@ def test_what_is_wrong_is_named_with_what_to_do(own_server, tmp_path):
     own_server.stop()
     (data / "credentials").chmod(0o644)
     data.chmod(0o755)
-    # What is still in the log would stand in for a damaged page.
-    for suffix in ("-wal", "-shm"):
-        (data / ("meta.sqlite" + suffix)).unlink(missing_ok=True)
-    text = bytearray((data / "meta.sqlite").read_bytes())
-    text[4096:8192] = b"\xff" * 4096
-    (data / "meta.sqlite").write_bytes(text)
+    # What is still in the log would stand in for a damaged page, and one page may be a free one.
+    with contextlib.closing(sqlite3.connect(data / "meta.sqlite")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    text = (data / "meta.sqlite").read_bytes()
+    assert len(text) > 8192
+    (data / "meta.sqlite").write_bytes(text[:4096] + b"\xff" * (len(text) - 4096))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
