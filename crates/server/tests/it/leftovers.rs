@@ -27,7 +27,6 @@ async fn an_abandoned_upload_ends_by_itself_and_its_parts_with_it() {
     let begun = world.ask(begun).await;
     let (_, id) = begun.text.split_once("<UploadId>").unwrap();
     let (id, _) = id.split_once("</UploadId>").unwrap();
-    // Small parts lie in the metadata.
     let part = format!("/{bucket}/k?partNumber=1&uploadId={id}");
     let part = Ask::s3(Method::PUT, &part, vec![b'x'; 200_000]);
     assert_eq!(world.ask(part).await.status, 200);
